@@ -1,0 +1,83 @@
+# mesh.expansion: every target works alone, from any state, and twice in a row.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mesh-expansion
+VENV := $(CACHE)/venv
+RESULTS := build/results
+COLLECTION := build/collections/ansible_collections/mesh/expansion
+# Narrow a run: `make unit ARGS="-k plan"`, `make site ARGS="--check --diff"`, `make molecule SCENARIOS="default"`.
+ARGS ?=
+SCENARIOS ?=
+export PATH := $(VENV)/bin:$(PATH)
+export MESH_EXPANSION_VENV := $(VENV)
+# Ansible and Molecule colour and warn by terminal and locale; a UTF-8 locale is the one thing Ansible insists on.
+export LC_ALL := C.UTF-8
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
+
+.PHONY: venv
+venv: ## create or update the Python environment in the cache
+	@scripts/venv.sh $(VENV) requirements.txt requirements-test.txt lab/requirements.txt
+
+.PHONY: collection
+collection: # the checkout may be anywhere: Ansible finds it through this link
+	@mkdir -p $(dir $(COLLECTION)) && ln -sfn ../../../.. $(COLLECTION)
+
+.PHONY: need-root
+need-root:
+	@if [ "$$(id -u)" -ne 0 ]; then \
+	  echo "make $(MAKECMDGOALS): needs root: the lab makes network namespaces, mounts and machines. Run: sudo make $(MAKECMDGOALS)" >&2; exit 1; fi
+
+.PHONY: deps
+deps: need-root ## install the Debian packages that the lab and the checks need (root)
+	@lab/lab deps
+
+.PHONY: demo
+demo: need-root ## the whole reference procedure on a new lab, then a summary; leaves the lab up (root)
+	@scripts/demo.sh
+
+.PHONY: site
+site: need-root venv collection ## run site.yml again on the lab that is up (root)
+	@scripts/on_lab.sh ansible-playbook -i inventory/lab site.yml $(ARGS)
+
+.PHONY: lab-up
+lab-up: deps venv collection ## start the lab, building what the caches lack (root)
+	@lab/lab up
+
+.PHONY: lab-down
+lab-down: need-root ## stop the lab and remove every trace but the caches (root)
+	@lab/lab down
+
+.PHONY: lint
+lint: venv collection ## ansible-lint, yamllint, ruff, mypy, shellcheck, docs, changelog, galaxy-importer
+	@scripts/lint.py
+
+.PHONY: sanity
+sanity: venv ## the whole of ansible-test sanity, on a clean copy
+	@scripts/sanity.sh
+
+.PHONY: unit
+unit: venv collection ## unit tests
+	@mkdir -p $(RESULTS)/unit
+	@PYTHONPATH=build/collections python -m pytest tests/unit --junitxml=$(RESULTS)/unit/unit.xml $(ARGS)
+
+.PHONY: molecule
+molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
+	@scripts/molecule.py $(SCENARIOS)
+
+.PHONY: bench
+bench: venv collection ## benchmarks of tests/bench
+	@PYTHONPATH=build/collections python -m pytest tests/bench -q $(ARGS)
+
+.PHONY: test
+test: need-root ## lint, sanity, unit, molecule; stops the lab at the end (root)
+	@scripts/test.py
+
+.PHONY: clean
+clean: ## remove build output; the caches stay, `rm -rf $(CACHE)` removes them too
+	rm -rf build tests/output .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
