@@ -1,0 +1,237 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of the Kubernetes API: plain dictionaries in and out, typed errors, no caching. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+import traceback
+import typing as t
+from urllib.parse import quote
+
+from ansible.module_utils.basic import env_fallback, missing_required_lib
+
+from .errors import (
+    KubeConfigError,
+    KubeConflict,
+    KubeError,
+    KubeForbidden,
+    KubeInvalid,
+    KubeLibraryMissing,
+    KubeNotFound,
+    KubeServerError,
+    KubeUnreachable,
+)
+from .resources import ACCESS_REVIEWS, Resource
+
+try:
+    import kubernetes  # type: ignore[import-untyped]
+    import urllib3
+except ImportError:
+    kubernetes = None
+    urllib3 = None  # type: ignore[assignment]
+    KUBERNETES_IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    KUBERNETES_IMPORT_ERROR = None
+
+Object = t.Dict[str, t.Any]
+
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_TIMEOUT_SECONDS = 30
+
+
+def kube_auth_argument_spec() -> t.Dict[str, t.Any]:
+    """Options of every module that talks to the API (documented by the fragment ``_kube_auth``)."""
+    return {
+        "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG"])},
+        "context": {"type": "str", "fallback": (env_fallback, ["K8S_AUTH_CONTEXT"])},
+    }
+
+
+def connect(kubeconfig: str | None = None, context: str | None = None) -> KubeClient:
+    """Build a client from a kubeconfig file, or from the pod's own service account when there is none."""
+    if kubernetes is None:
+        raise KubeLibraryMissing(missing_required_lib("kubernetes"))
+    source = kubeconfig or "the default kubeconfig"
+    try:
+        configuration = kubernetes.client.Configuration()
+        try:
+            kubernetes.config.load_kube_config(
+                config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False
+            )
+        except kubernetes.config.ConfigException:
+            if kubeconfig or context:
+                raise
+            kubernetes.config.load_incluster_config(client_configuration=configuration)
+        return KubeClient(kubernetes.client.ApiClient(configuration))
+    except (kubernetes.config.ConfigException, OSError, ValueError, TypeError, KeyError) as exc:
+        raise KubeConfigError(
+            f"Cannot load {source}{f' (context {context})' if context else ''}: {str(exc).rstrip('.')}. "
+            "Set kubeconfig (or the environment variable KUBECONFIG) to a file that this user can read, and context to one of its contexts."
+        ) from exc
+
+
+class KubeClient:
+    """One connection. ``warnings`` collects what the API server says in Warning headers, each text once."""
+
+    def __init__(self, api_client: t.Any) -> None:
+        self._configuration = api_client.configuration
+        self._pool = api_client.rest_client.pool_manager
+        self.host: str = self._configuration.host
+        self.warnings: t.List[str] = []
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """The object, or None when it does not exist."""
+        try:
+            return self._request("GET", "get", resource, namespace, name)
+        except KubeNotFound:
+            return None
+
+    def get_metadata(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """Only the object's metadata: the way to look for a Secret without receiving its content."""
+        try:
+            return self._request("GET", "get", resource, namespace, name, accept=_METADATA_ONLY)
+        except KubeNotFound:
+            return None
+
+    def list(self, resource: Resource, namespace: str | None, label_selector: str | None = None) -> t.List[Object]:
+        query = {"labelSelector": label_selector} if label_selector else None
+        return self._request("GET", "list", resource, namespace, None, query=query).get("items") or []
+
+    def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
+        """Create; KubeConflict when the object exists."""
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        name = (body.get("metadata") or {}).get("name")
+        return self._request("POST", "create", resource, namespace, name, body=body)
+
+    def replace(self, resource: Resource, namespace: str | None, body: Object) -> Object:
+        """Replace; KubeConflict unless the stored object still has the body's resourceVersion."""
+        metadata = body["metadata"]
+        if not metadata.get("resourceVersion"):
+            what = resource.describe(namespace, metadata["name"])
+            raise KubeError(f"Refusing to replace {what} without a resourceVersion: concurrent changes would be lost.")
+        return self._request("PUT", "update", resource, namespace, metadata["name"], body=body)
+
+    def delete(self, resource: Resource, namespace: str | None, name: str, resource_version: str) -> None:
+        """Delete the object only if it is still the version that was read."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": resource_version}}
+        self._request("DELETE", "delete", resource, namespace, name, body=body)
+
+    def can_i(
+        self, verb: str, group: str, resource: str, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> t.Tuple[bool, str]:
+        """Ask the API server whether this user may do something; the second value is its reason, if it gives one."""
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "namespace": namespace,
+            "name": name,
+            "subresource": subresource,
+        }
+        answer = self.create(
+            ACCESS_REVIEWS, None, {"spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}}}
+        )
+        status = answer.get("status") or {}
+        return bool(status.get("allowed")), str(status.get("reason") or status.get("evaluationError") or "")
+
+    def server_version(self) -> str:
+        return str(
+            self._send("GET", "/version", None, "application/json", f"read the version of {self.host}").get(
+                "gitVersion", ""
+            )
+        )
+
+    def _request(
+        self,
+        method: str,
+        verb: str,
+        resource: Resource,
+        namespace: str | None,
+        name: str | None,
+        body: Object | None = None,
+        query: t.Dict[str, str] | None = None,
+        accept: str = "application/json",
+    ) -> Object:
+        path = resource.path(namespace, None if method == "POST" else name)
+        attempt = f"{verb} {resource.describe(namespace, name)}"
+        try:
+            return self._send(method, path, body, accept, attempt, query)
+        except KubeForbidden as exc:
+            group = f" in API group {resource.group}" if resource.group else ""
+            raise KubeForbidden(
+                f"{exc} Give the user of this kubeconfig the verb '{verb}' on '{resource.plural}'{group}"
+                f"{f' in namespace {namespace}' if namespace else ''}."
+            ) from exc
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Object | None,
+        accept: str,
+        attempt: str,
+        query: t.Dict[str, str] | None = None,
+    ) -> Object:
+        headers = {"Accept": accept, "User-Agent": "mesh.expansion"}
+        for setting in self._configuration.auth_settings().values():
+            if setting.get("in") == "header" and setting.get("value"):
+                headers[setting["key"]] = setting["value"]
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode("utf-8")
+        url = self.host.rstrip("/") + path
+        if query:
+            url += "?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+        try:
+            response = self._pool.request(method, url, body=data, headers=headers, timeout=_TIMEOUT_SECONDS, retries=1)
+        except urllib3.exceptions.HTTPError as exc:
+            raise KubeUnreachable(
+                f"Cannot {attempt}: the Kubernetes API at {self.host} does not answer ({_root_reason(exc)}). "
+                "Check the server's address in the kubeconfig and that the control node reaches it."
+            ) from exc
+        self._collect_warnings(response)
+        document = _parse(response.data)
+        if 200 <= response.status <= 299:
+            return document
+        raise _error_for(
+            response.status, f"Cannot {attempt}: {document.get('message') or response.reason or 'no reason given'}"
+        )
+
+    def _collect_warnings(self, response: t.Any) -> None:
+        headers = response.headers
+        for value in headers.getlist("Warning") if hasattr(headers, "getlist") else []:
+            # 299 - "text"
+            text = value.split('"')[1] if value.count('"') >= 2 else value
+            if text not in self.warnings:
+                self.warnings.append(text)
+
+
+def _parse(data: bytes) -> Object:
+    try:
+        document = json.loads(data or b"{}")
+    except ValueError:
+        return {"message": data[:200].decode("utf-8", "replace").strip()}
+    return document if isinstance(document, dict) else {"message": str(document)}
+
+
+def _root_reason(exc: BaseException) -> str:
+    reason = getattr(exc, "reason", None)
+    return str(reason or exc)
+
+
+def _error_for(status: int, message: str) -> KubeError:
+    message = f"{message.rstrip('.')} (HTTP {status})."
+    if status == 401:
+        return KubeForbidden(f"{message} The credentials in the kubeconfig are not accepted.")
+    if status == 403:
+        return KubeForbidden(message)
+    if status == 404:
+        return KubeNotFound(message)
+    if status == 409:
+        return KubeConflict(message)
+    if status in (400, 422):
+        return KubeInvalid(message)
+    return KubeServerError(message)
