@@ -1,0 +1,1 @@
+"""Builders: each returns the path of a finished cache entry and makes it when it is missing."""
