@@ -1,0 +1,57 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: verify_table
+short_description: Show judged rows as lines that people read
+version_added: "1.0.0"
+author:
+  - mesh.expansion contributors (@mesh-expansion)
+description:
+  - Turns the result of P(mesh.expansion.verify_rows#filter) into sorted lines, one per row.
+positional: _input
+options:
+  _input:
+    description: Rows as P(mesh.expansion.verify_rows#filter) returns them.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the rows
+  ansible.builtin.debug:
+    msg: "{{ rows | mesh.expansion.verify_table }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The lines.
+  type: list
+  elements: str
+  sample: ["ok    R5  the director forwards each port to its nodes: 8 virtual services, 17 real servers, VIP 192.0.2.62 held"]
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.mesh.expansion.plugins.module_utils._istio import verify
+
+
+def verify_table(rows: t.Any) -> list[str]:
+    """Show judged rows as lines."""
+    try:
+        return verify.table(rows)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise AnsibleFilterError(f"mesh.expansion.verify_table: needs the rows of mesh.expansion.verify_rows: {exc!r}") from exc
+
+
+class FilterModule:
+    """The filter mesh.expansion.verify_table."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"verify_table": verify_table}
