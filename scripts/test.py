@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""`make test`: every stage runs, also after a failed one; one line at the end counts all test cases."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import junit
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build/results"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A make target and how long it takes on two cores with warm caches."""
+
+    target: str
+    minutes: int
+
+
+STAGES = (Stage("lint", 2), Stage("sanity", 3), Stage("unit", 2), Stage("molecule", 25))
+
+
+def run(stage: Stage) -> junit.Counts:
+    """Run a stage; a stage that fails without a failed test case counts as one."""
+    print(f"\n==== make {stage.target} (about {stage.minutes} min) ====", flush=True)
+    shutil.rmtree(RESULTS / stage.target, ignore_errors=True)
+    done = subprocess.run(["make", "--no-print-directory", stage.target], cwd=ROOT, stdin=subprocess.DEVNULL)
+    counts = junit.count(sorted((RESULTS / stage.target).glob("*.xml")))
+    if done.returncode != 0 and counts.failed == 0:
+        counts += junit.Counts(failed=1)
+    if done.returncode == 0 and counts.passed == 0:
+        print(f"make {stage.target} reports success but left no results", file=sys.stderr)
+        counts += junit.Counts(failed=1)
+    return counts
+
+
+def main() -> int:
+    total = junit.Counts()
+    lines = []
+    start = time.monotonic()
+    try:
+        for stage in STAGES:
+            begun = time.monotonic()
+            counts = run(stage)
+            total += counts
+            lines.append(f"{stage.target:9} {time.monotonic() - begun:6.0f} s  {counts}")
+    finally:
+        subprocess.run(["make", "--no-print-directory", "lab-down"], cwd=ROOT, stdin=subprocess.DEVNULL)
+    print("\n==== summary ====")
+    print("\n".join(lines))
+    print(f"{total} in {time.monotonic() - start:.0f} s")
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
