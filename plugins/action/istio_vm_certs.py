@@ -1,0 +1,141 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import json
+import shlex
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.mesh.expansion.plugins.module_utils._istio import identity as ident
+from ansible_collections.mesh.expansion.plugins.module_utils._istio import pem_writer
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.vm_certs_spec import argument_spec
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
+from ansible_collections.mesh.expansion.plugins.plugin_utils._shared_store import SharedStore
+
+MODULE = "mesh.expansion.istio_vm_certs"
+# Imported in Ansible's main process, before the workers are forked: they share it.
+_identities = SharedStore()
+
+
+def read_secret(kubeconfig: str | None, context: str | None, namespace: str, service_account: str) -> tuple[bytes, ...]:
+    """Read key, chain and root from the cluster."""
+    name = ident.secret_name(service_account)
+    secret = connect(kubeconfig, context).get(SECRETS, namespace, name)
+    if secret is None:
+        raise ident.IdentityError(
+            f"Secret {name} does not exist in namespace {namespace}: check that service account {service_account} exists there "
+            "and that Citadel runs; it makes the Secret within seconds"
+        )
+    found = ident.parse_secret(secret.get("data"), f"Secret {namespace}/{name}", str(secret.get("type")))
+    return found.key, found.chain, found.root
+
+
+def scrub(text: str, identity: ident.Identity) -> str:
+    """Leave out a text that holds any line of the key; the writer never prints one, a wrapper around it might."""
+    lines = [line for line in identity.key.decode("ascii", "replace").splitlines() if line and not line.startswith("-----")]
+    return "(left out: it holds key material)" if any(line in text for line in lines) else text.strip()
+
+
+class ActionModule(ActionBase):
+    """Validates on the control node, compares with what the VM has, delivers over the connection's standard input."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        dummy, options = self.validate_argument_spec(argument_spec=argument_spec())
+        if not ident.HAS_CRYPTOGRAPHY:
+            raise AnsibleActionFail("istio_vm_certs needs the Python library cryptography on the control node")
+        expected = ident.spiffe_id(options["trust_domain"], options["namespace"], options["service_account"])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        try:
+            identity, secret_read = self._identity(options)
+            where = f"Secret {options['namespace']}/{ident.secret_name(options['service_account'])}"
+            wanted = ident.validate(identity, expected, now, where)
+        except (ident.IdentityError, KubeError) as exc:
+            raise AnsibleActionFail(f"Cannot use the identity of {expected}: {exc}") from None
+
+        probe = self._execute_module(
+            module_name=MODULE, module_args={name: options[name] for name in ("path", "owner", "group")}, task_vars=task_vars
+        )
+        if probe.get("failed") or "actual" not in probe:
+            result.update(probe)
+            return result
+        actual = probe["actual"]
+        decision = ident.plan(actual, wanted, expected, now, (options["owner"], options["group"]), options["min_validity"])
+        if decision.action != "keep" and not self._task.check_mode:
+            self._write(options, decision, identity, actual["python"])
+
+        before = self._summary_of(actual)
+        after = wanted.as_dict() if decision.action == "deliver" else before
+        result.update(
+            changed=decision.action != "keep",
+            action=decision.action,
+            reason=decision.reason,
+            certificate=after,
+            files=list(decision.files or decision.attributes),
+            secret_read=secret_read,
+            diff={
+                "before_header": options["path"],
+                "after_header": options["path"],
+                "before": _shown(before, actual["files"]),
+                "after": _shown(after, _files_after(actual["files"], decision, options)),
+            },
+        )
+        return result
+
+    def _identity(self, options: dict[str, t.Any]) -> tuple[ident.Identity, bool]:
+        asked = [options["kubeconfig"], options["context"], options["namespace"], options["service_account"]]
+        (key, chain, root), secret_read = _identities.get(json.dumps(asked), lambda: read_secret(*asked))
+        return ident.Identity(key=key, chain=chain, root=root), secret_read
+
+    @staticmethod
+    def _summary_of(actual: dict[str, t.Any]) -> dict[str, t.Any] | None:
+        try:
+            return ident.summarise(actual["chain"].encode(), actual["root"].encode(), "the VM").as_dict()
+        except ident.IdentityError:
+            return None
+
+    def _write(self, options: dict[str, t.Any], decision: ident.Decision, identity: ident.Identity, python: str) -> None:
+        connection, become = self._connection, self._connection.become
+        if not connection.has_pipelining:
+            raise AnsibleActionFail(
+                f"The connection plugin {connection.transport} cannot pass data on standard input, and a key goes no other way: "
+                "use the ssh connection"
+            )
+        if become is not None and become.require_tty:
+            raise AnsibleActionFail(f"The become method {become.name} needs a terminal, and then a key cannot be passed: use sudo")
+        files = [{"name": name, "mode": ident.FILE_MODES[name], "content": identity.content(name).decode()} for name in decision.files]
+        files += [{"name": name, "mode": ident.FILE_MODES[name]} for name in decision.attributes if name in ident.FILE_MODES]
+        document = {"directory": options["path"], "owner": options["owner"], "group": options["group"], "files": files}
+        command = f"{shlex.quote(python)} -c {shlex.quote(inspect.getsource(pem_writer))}"
+        done = self._low_level_execute_command(command, in_data=json.dumps(document).encode(), sudoable=True)
+        if done["rc"] != 0:
+            said = scrub(done["stderr"] + done["stdout"], identity)
+            raise AnsibleActionFail(
+                f"Cannot write the identity to {options['path']}: {said}. The user {options['owner']} comes with the sidecar package, and "
+                "writing needs root: install the package first and run with become."
+            )
+
+
+def _files_after(files: dict[str, t.Any], decision: ident.Decision, options: dict[str, t.Any]) -> dict[str, t.Any]:
+    wanted = {
+        name: {"exists": True, "owner": options["owner"], "group": options["group"], "mode": ident.FILE_MODES[name]}
+        for name in decision.files + decision.attributes
+        if name in ident.FILE_MODES
+    }
+    return {**files, **wanted}
+
+
+def _shown(certificate: dict[str, t.Any] | None, files: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {"certificate": certificate, "files": files}
