@@ -1,0 +1,62 @@
+"""The director: Debian's User-Mode Linux kernel, which brings ip_vs whatever kernel this machine runs."""
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+
+from lab import config, proc
+from lab.build import director
+from lab.config import Host
+from lab.errors import LabError
+from lab.hosts import network
+from lab.hosts.files import host_dir, host_rootfs, machine_id
+from lab.hosts.ssh import ssh
+
+MEMORY_MB = 384
+
+
+def name(host: Host) -> str:
+    return f"host-{host.name}"
+
+
+def start(host: Host) -> None:
+    directory = host_dir(host)
+    disk, seed = directory / "disk.cow", directory / "seed.img"
+    if not disk.exists():
+        proc.run(["mkfs.ext4", "-q", "-F", "-d", host_rootfs(host), seed, "16M"])
+    (config.run_dir() / "uml").mkdir(parents=True, exist_ok=True)
+    argv = [
+        "linux.uml",
+        f"mem={MEMORY_MB}M",
+        f"ubd0={disk},{director.path()}",
+        f"ubd1={seed}",
+        "root=/dev/ubda",
+        "rw",
+        f"vec0:transport=tap,ifname={network.port_name(host)}",
+        "con=null",
+        "con0=null,fd:1",
+        "ssl=null",
+        f"umid={host.name}",
+        f"uml_dir={config.run_dir()}/uml/",
+        f"systemd.machine_id={machine_id(host)}",
+        f"systemd.hostname={host.name}",
+        "quiet",
+    ]
+    env = {}
+    if shutil.disk_usage("/dev/shm").free < MEMORY_MB * 2**20:
+        env["TMPDIR"] = str(config.run_dir())  # the guest's memory is a file
+    proc.start(name(host), argv, netns=config.topology().netns, env=env)
+
+
+def stop(host: Host, hard: bool) -> None:
+    """End the kernel: by an orderly shutdown of the guest, or at once like a power cut."""
+    if not hard and proc.alive(name(host)):
+        ssh(host, ["systemctl", "--no-block", "poweroff"], check=False)
+        deadline = time.monotonic() + 30
+        while proc.alive(name(host)):
+            proc.reap()
+            if time.monotonic() > deadline:
+                raise LabError(f"{host.name} does not shut down within 30 s; `lab/lab reboot --hard {host.name}` cuts its power")
+            time.sleep(0.1)
+    proc.stop(name(host), timeout=0, number=signal.SIGKILL)
