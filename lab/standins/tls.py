@@ -1,0 +1,119 @@
+"""Part of the lab's stand-ins: mutual TLS for their servers, with the identity that the Citadel stand-in wrote."""
+from __future__ import annotations
+
+import base64
+import logging
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+from kubernetes.client.exceptions import ApiException
+
+from lab.standins.pki import Identity
+
+log = logging.getLogger(__name__)
+
+KEYS = ("root-cert.pem", "cert-chain.pem", "key.pem")
+WORKERS = 128
+MAX_AGE_SECONDS = 60.0
+
+
+def identity_from_secret(secret: Any) -> Identity:
+    """Decode Secret istio.<service account>."""
+    data = secret.data or {}
+    missing = [key for key in KEYS if not data.get(key)]
+    if missing:
+        raise ValueError(f"Secret {secret.metadata.namespace}/{secret.metadata.name} lacks {', '.join(missing)}")
+    return Identity(*(base64.b64decode(data[key]) for key in KEYS))
+
+
+class SecretIdentity:
+    """Identity of a service account, read from its Secret, and again when the copy is a minute old."""
+
+    def __init__(self, api: Any, namespace: str, service_account: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._name = f"istio.{service_account}"
+        self._lock = threading.Lock()
+        self._current: Identity | None = None
+        self._read_at = 0.0
+
+    def wait(self, timeout: float = 300) -> Identity:
+        """The identity, waiting for the Secret to be written."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self._read()
+            except (ApiException, ValueError) as error:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no identity in Secret {self._namespace}/{self._name}") from error
+                log.info("waiting for Secret %s/%s", self._namespace, self._name)
+            time.sleep(1)
+
+    def current(self) -> Identity:
+        with self._lock:
+            fresh = self._current is not None and time.monotonic() - self._read_at < MAX_AGE_SECONDS
+            if fresh and self._current is not None:
+                return self._current
+        try:
+            return self._read()
+        except (ApiException, ValueError, OSError):
+            if self._current is None:
+                raise
+            return self._current
+
+    def _read(self) -> Identity:
+        secret = self._api.read_namespaced_secret(self._name, self._namespace, _request_timeout=10)
+        identity = identity_from_secret(secret)
+        with self._lock:
+            self._current, self._read_at = identity, time.monotonic()
+        return identity
+
+
+def grpc_server() -> grpc.Server:
+    """A server whose connections notice a peer that went away without a word."""
+    options = (
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.so_reuseport", 0),
+    )
+    return grpc.server(futures.ThreadPoolExecutor(WORKERS), options=options)
+
+
+def mutual_tls(identity: SecretIdentity) -> grpc.ServerCredentials:
+    """Credentials that demand a client certificate of our root and follow a renewed Secret."""
+    return dynamic_credentials(identity.current)
+
+
+def dynamic_credentials(current: Any) -> grpc.ServerCredentials:
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        mine = current()
+        return grpc.ssl_server_certificate_configuration([(mine.key, mine.chain)], root_certificates=mine.root)
+
+    return grpc.dynamic_ssl_server_credentials(configuration(), configuration, require_client_authentication=True)
+
+
+def peer_ids(context: grpc.ServicerContext) -> Sequence[str]:
+    """SPIFFE identities in the verified client certificate."""
+    auth = context.auth_context()
+    return [name.decode() for name in auth.get("peer_spiffe_id", ())]
+
+
+def http_context(identity: Identity) -> ssl.SSLContext:
+    """The same policy for the standard library's HTTP server, which takes certificates from files only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=identity.root.decode())
+    with tempfile.TemporaryDirectory(prefix="identity-") as directory:
+        path = Path(directory) / "pair.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(identity.key + identity.chain)
+        context.load_cert_chain(path)
+    return context

@@ -1,0 +1,1 @@
+"""Part of the Pilot stand-in: Envoy resources from Kubernetes objects, and the aggregated discovery service."""
