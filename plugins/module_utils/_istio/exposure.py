@@ -248,29 +248,48 @@ def exposure_manifests(services: t.Sequence[Entry], vip: str) -> list[dict[str, 
     return manifests
 
 
-def surplus_patches(live: t.Sequence[t.Mapping[str, t.Any]], manifests: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """Merge patches that take out what other writers added to our Services.
+def exposure_plan(manifests: t.Sequence[dict[str, t.Any]], live: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[dict[str, t.Any]]]:
+    """How the Services in the cluster differ from the wanted ones, as far as server-side apply does not see to it."""
+    found = {_identity(service): service for service in live}
+    wanted = {_identity(manifest) for manifest in manifests}
+    plan: dict[str, list[dict[str, t.Any]]] = {"missing": [], "foreign": [], "surplus": [], "stale": []}
+    for manifest in manifests:
+        service = found.get(_identity(manifest))
+        if service is None:
+            plan["missing"].append(manifest)
+            continue
+        if not _is_ours(service):
+            plan["foreign"].append(_reference(service))
+        spec = _surplus(service["spec"], manifest["spec"])
+        if spec:
+            plan["surplus"].append({**_reference(manifest), "spec": spec})
+    plan["stale"] = [_reference(service) for identity, service in found.items() if identity not in wanted and _is_ours(service)]
+    return plan
+
+
+def _surplus(actual: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The merge patch that takes out what other writers added.
 
     Server-side apply leaves list items and map keys alone that belong to another field manager. An additional port would
     stay open on the virtual address, and an additional selector key would keep the Service without endpoints.
     """
-    found = {_identity(service): service["spec"] for service in live}
-    patches = []
-    for manifest in manifests:
-        actual = found.get(_identity(manifest))
-        if actual is None:
-            continue
-        wanted = manifest["spec"]
-        spec: dict[str, t.Any] = {}
-        if _port_keys(actual) - _port_keys(wanted):
-            spec["ports"] = wanted["ports"]
-        surplus = set(actual.get("selector") or {}) - set(wanted["selector"])
-        if surplus:
-            spec["selector"] = dict.fromkeys(sorted(surplus))
-        if spec:
-            name = {key: manifest["metadata"][key] for key in ("name", "namespace")}
-            patches.append({"apiVersion": "v1", "kind": "Service", "metadata": name, "spec": spec})
-    return patches
+    spec: dict[str, t.Any] = {}
+    if _port_keys(actual) - _port_keys(wanted):
+        spec["ports"] = wanted["ports"]
+    surplus = set(actual.get("selector") or {}) - set(wanted["selector"])
+    if surplus:
+        spec["selector"] = dict.fromkeys(sorted(surplus))
+    return spec
+
+
+def _is_ours(service: t.Mapping[str, t.Any]) -> bool:
+    labels = service["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in MANAGED_BY.items())
+
+
+def _reference(service: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    namespace, name = _identity(service)
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}}
 
 
 def _identity(service: t.Mapping[str, t.Any]) -> tuple[str, str]:
@@ -290,7 +309,8 @@ def ipvs_table(services: t.Sequence[Entry], vip: str, nodes: t.Mapping[str, str]
     virtual = parse_address(vip, "the virtual address")
     addresses = {}
     for name, value in nodes.items():
-        address = parse_address(value, f"the address of node {name}")
+        # Without an address of its own a node is reached by its name.
+        address = parse_address(value or name, f"the address of node {name}")
         if address.version != virtual.version:
             raise ExposureError(f"node {name} has address {address}: direct routing needs the family of the virtual address {virtual}")
         if address == virtual:

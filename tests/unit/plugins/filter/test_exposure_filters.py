@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
 from ansible_collections.mesh.expansion.tests.reference import procedure
 
-NAMES = ["exposed_services", "exposure_manifests", "exposure_surplus", "ipvs_table"]
+NAMES = ["exposed_services", "exposure_manifests", "exposure_plan", "ipvs_table", "vip_interface"]
 
 
 def load(name):
@@ -25,7 +25,7 @@ def test_the_file_holds_the_filter_of_its_name_and_documents_it(name):
     assert list(module.FilterModule().filters()) == [name]
     assert yaml.safe_load(module.DOCUMENTATION)["name"] == name
     assert f"mesh.expansion.{name}" in module.EXAMPLES
-    assert yaml.safe_load(module.RETURN)["_value"]["type"] == "list"
+    assert yaml.safe_load(module.RETURN)["_value"]["description"]
 
 
 def test_the_filters_are_the_pure_functions():
@@ -34,7 +34,8 @@ def test_the_filters_are_the_pure_functions():
     manifests = load("exposure_manifests").exposure_manifests(entries, procedure.VIP)
     assert manifests == exposure.exposure_manifests(entries, procedure.VIP)
     assert load("ipvs_table").ipvs_table(entries, procedure.VIP, procedure.NODES) == exposure.ipvs_table(entries, procedure.VIP, procedure.NODES)
-    assert load("exposure_surplus").exposure_surplus(manifests, manifests) == []
+    plan = load("exposure_plan").exposure_plan(manifests, manifests)
+    assert plan == {"missing": [], "foreign": [], "surplus": [], "stale": []}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ def test_the_filters_are_the_pure_functions():
         ("exposed_services", ["open"]),
         ("exposure_manifests", [[], "x"]),
         ("ipvs_table", [[], "x", {}]),
+        ("vip_interface", [{}, "192.168.0.62"]),
     ],
 )
 def test_errors_name_the_filter(name, arguments):

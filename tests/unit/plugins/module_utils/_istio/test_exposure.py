@@ -188,31 +188,59 @@ class TestManifests:
             exposure.exposure_manifests(own(), "vip")
 
 
-class TestSurplus:
+class TestPlan:
     wanted = exposure.exposure_manifests(own(), procedure.VIP)
+    nothing = {"missing": [], "foreign": [], "surplus": [], "stale": []}
+    reference = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-lb", "namespace": "web"}}
 
     def live(self, **changes):
         service = copy.deepcopy(self.wanted[0])
         service["spec"].update(clusterIP="10.233.1.1", **changes)
-        return [service]
+        return service
+
+    def plan(self, *live):
+        return exposure.exposure_plan(self.wanted, live)
 
     def test_nothing_to_do(self):
-        assert exposure.surplus_patches(self.live(), self.wanted) == []
-        assert exposure.surplus_patches([], self.wanted) == []
+        assert self.plan(self.live()) == self.nothing
+
+    def test_missing(self):
+        assert self.plan() == {**self.nothing, "missing": self.wanted}
+
+    def test_a_foreign_service_of_the_same_name(self):
+        service = self.live()
+        del service["metadata"]["labels"]
+        assert self.plan(service) == {**self.nothing, "foreign": [self.reference]}
+
+    def test_a_service_of_ours_from_another_part_is_foreign(self):
+        service = self.live()
+        service["metadata"]["labels"]["app.kubernetes.io/component"] = "registration"
+        assert self.plan(service)["foreign"] == [self.reference]
+
+    def test_no_longer_in_the_list(self):
+        service = self.live()
+        service["metadata"]["namespace"] = "old"
+        stale = {**self.reference, "metadata": {"name": "web-lb", "namespace": "old"}}
+        assert self.plan(self.live(), service) == {**self.nothing, "stale": [stale]}
+
+    def test_a_foreign_service_is_never_stale(self):
+        service = self.live()
+        service["metadata"].update(namespace="old", labels={"app": "web"})
+        assert self.plan(self.live(), service) == self.nothing
 
     def test_a_foreign_port(self):
-        live = self.live(ports=[*self.wanted[0]["spec"]["ports"], {"port": 8080, "protocol": "TCP", "name": "x"}])
-        (patch,) = exposure.surplus_patches(live, self.wanted)
-        assert patch["metadata"] == {"name": "web-lb", "namespace": "web"}
-        assert patch["spec"] == {"ports": self.wanted[0]["spec"]["ports"]}
+        service = self.live(ports=[*self.wanted[0]["spec"]["ports"], {"port": 8080, "protocol": "TCP", "name": "x"}])
+        patch = {**self.reference, "spec": {"ports": self.wanted[0]["spec"]["ports"]}}
+        assert self.plan(service) == {**self.nothing, "surplus": [patch]}
 
     def test_the_same_number_for_another_protocol_is_foreign(self):
-        live = self.live(ports=[*self.wanted[0]["spec"]["ports"], {"port": 443, "protocol": "UDP", "name": "x"}])
-        assert len(exposure.surplus_patches(live, self.wanted)) == 1
+        service = self.live(ports=[*self.wanted[0]["spec"]["ports"], {"port": 443, "protocol": "UDP", "name": "x"}])
+        assert len(self.plan(service)["surplus"]) == 1
 
     def test_a_foreign_selector_key(self):
-        (patch,) = exposure.surplus_patches(self.live(selector={"app": "web", "tier": "x"}), self.wanted)
-        assert patch["spec"] == {"selector": {"tier": None}}
+        service = self.live(selector={"app": "web", "tier": "x"})
+        patch = {**self.reference, "spec": {"selector": {"tier": None}}}
+        assert self.plan(service) == {**self.nothing, "surplus": [patch]}
 
 
 class TestTable:
