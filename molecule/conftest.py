@@ -1,0 +1,89 @@
+"""What the scenarios' tests share: the lab's hosts through SSH, its API as administrator, its client pod, playbook runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import lab_state
+import pytest
+import testinfra
+from kubernetes import client
+from kubernetes.stream import stream
+from testinfra.host import Host
+
+ROOT = Path(__file__).resolve().parents[1]
+Pod = Callable[..., str]
+Playbook = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], Host]:
+    """Reach a host of the lab by name."""
+    configuration = lab_state.ssh_config()
+    return lambda name: testinfra.get_host(f"ssh://root@{name}", ssh_config=str(configuration))
+
+
+@pytest.fixture(scope="session")
+def director(connect: Callable[[str], Host]) -> Host:
+    return connect("director")
+
+
+@pytest.fixture(scope="session")
+def vm(connect: Callable[[str], Host]) -> Host:
+    return connect("deb-nginx01")
+
+
+@pytest.fixture(scope="session")
+def spare_vm(connect: Callable[[str], Host]) -> Host:
+    return connect("deb-nginx02")
+
+
+@pytest.fixture(scope="session")
+def core() -> client.CoreV1Api:
+    """The cluster's API as administrator."""
+    return client.CoreV1Api(lab_state.api())
+
+
+@pytest.fixture(scope="session")
+def pod(core: client.CoreV1Api) -> Pod:
+    """Run a command in the client pod and return all that it prints."""
+
+    def run(*command: str) -> str:
+        pods = core.list_namespaced_pod("default", label_selector="app=sleep", field_selector="status.phase=Running").items
+        assert pods, "the lab has no running pod with the label app=sleep"
+        return stream(
+            # An API client of its own: stream() replaces the client's request function while it runs.
+            client.CoreV1Api(lab_state.api()).connect_get_namespaced_pod_exec,
+            pods[0].metadata.name,
+            "default",
+            command=list(command),
+            stdin=False,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            _request_timeout=60,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def playbook() -> Playbook:
+    """Run ansible-playbook on the lab; the caller looks at the exit status."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ansible-playbook", "-i", "inventory/lab", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=900,
+        )
+
+    return run

@@ -1,0 +1,95 @@
+"""Print as JSON what a host looks like, as far as the collection could change it. Runs on the host; standard library only."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import json
+import os
+import pwd
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDERS = ("/etc", "/usr/local", "/var/lib/istio", "/var/lib/mesh-expansion", "/var/log/istio", "/opt")
+# Backups that account tools leave, caches, and what systemd writes by itself.
+VOLATILE = re.compile(r"^/etc/(?:(?:passwd|group|shadow|gshadow|subuid|subgid)-|ld\.so\.cache|\.updated|\.pwd\.lock|mtab|adjtime)$")
+INTERFACES = ("all", "default", "lo", "eth0", "vec0")
+
+
+def output(*command: str) -> str:
+    """Return what a command prints; nothing when it is not there."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    except FileNotFoundError:
+        return ""
+
+
+def describe(path: Path) -> str:
+    status = path.lstat()
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+        group = grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        owner, group = str(status.st_uid), str(status.st_gid)
+    content = ""
+    if path.is_symlink():
+        content = f"-> {os.readlink(path)}"
+    elif path.is_file():
+        content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return f"{status.st_mode & 0o7777:04o} {owner}:{group} {content}".strip()
+
+
+def files() -> dict[str, str]:
+    found = {}
+    for folder in FOLDERS:
+        for parent, folders, names in os.walk(folder):
+            for name in folders + names:
+                path = os.path.join(parent, name)
+                if not VOLATILE.match(path):
+                    found[path] = describe(Path(path))
+    return found
+
+
+def addresses() -> list[str]:
+    links = json.loads(output("ip", "-j", "address", "show") or "[]")
+    return sorted(f"{link['ifname']} {item['local']}/{item['prefixlen']}" for link in links if link["ifname"] in INTERFACES for item in link["addr_info"])
+
+
+def sysctls() -> dict[str, str]:
+    found = {}
+    for interface in INTERFACES:
+        for name in ("arp_ignore", "arp_announce", "rp_filter", "accept_local", "route_localnet", "forwarding"):
+            path = Path(f"/proc/sys/net/ipv4/conf/{interface}/{name}")
+            if path.exists():
+                found[f"{interface}.{name}"] = path.read_text().strip()
+    return found
+
+
+def firewall() -> list[str]:
+    """Rules that are not kube-proxy's, which follow the pods."""
+    lines = (output("iptables-save") + output("ip6tables-save")).splitlines()
+    rules = [re.sub(r"\[\d+:\d+\]", "", line).strip() for line in lines if line.startswith(("-", ":"))]
+    return sorted(rule for rule in rules if "KUBE-" not in rule and not re.match(r":(?:PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) ACCEPT$", rule))
+
+
+def main() -> None:
+    table = Path("/proc/net/ip_vs")
+    state = {
+        "files": files(),
+        "packages": sorted(output("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").splitlines()),
+        "enabled units": sorted(line.split()[0] for line in output("systemctl", "list-unit-files", "--state=enabled", "--no-legend").splitlines()),
+        "active services": sorted(
+            line.split()[0] for line in output("systemctl", "list-units", "--type=service", "--state=active", "--no-legend", "--plain").splitlines()
+        ),
+        "addresses": addresses(),
+        "sysctls": sysctls(),
+        "firewall": firewall(),
+        "ipvs": table.read_text().splitlines()[3:] if table.exists() else [],
+    }
+    json.dump(state, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

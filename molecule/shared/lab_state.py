@@ -1,0 +1,152 @@
+"""The state of the lab's hosts and of its API before a scenario, and how it differs later.
+
+Usage: lab_state.py take|forget SCENARIO
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDS = ROOT / "build/molecule"
+LAB = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mesh-expansion/lab"
+# Traces of the collection that a host must not have before a scenario.
+TRACES = ("istio-sidecar", "/etc/dnsmasq.d/kubedns", "192.168.0.62", "mesh-director", "mesh.expansion")
+
+
+class LabStateError(Exception):
+    """The lab is not as a scenario needs it."""
+
+
+@cache
+def inventory() -> dict[str, Any]:
+    """The lab's inventory as Ansible understands it."""
+    command = ["ansible-inventory", "-i", str(ROOT / "inventory/lab"), "--list"]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+
+
+def addresses() -> dict[str, str]:
+    """Host name to address."""
+    hostvars = inventory()["_meta"]["hostvars"]
+    return {name: values["ansible_host"] for name, values in hostvars.items()}
+
+
+def ssh_config() -> Path:
+    """Write an SSH configuration with all hosts of the lab, for tools that are not Ansible."""
+    lines = []
+    for name, address in addresses().items():
+        lines += [f"Host {name}", f"  HostName {address}", f"  HostKeyAlias {address}"]
+    lines += ["Host *", "  User root", f"  IdentityFile {LAB}/ssh/id_ed25519", f"  UserKnownHostsFile {LAB}/ssh/known_hosts"]
+    lines += ["  StrictHostKeyChecking yes", "  ConnectTimeout 10", "  LogLevel ERROR", ""]
+    path = RECORDS / "ssh_config"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines))
+    return path
+
+
+def host_state(name: str) -> dict[str, Any]:
+    script = Path(__file__).with_name("host_state.py").read_text()
+    command = ["ssh", "-F", str(ssh_config()), name, "python3", "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise LabStateError(f"cannot read the state of {name}: {done.stderr.strip()}. Is the lab up, and this command run in it? (lab/lab run …)")
+    return json.loads(done.stdout)
+
+
+def api() -> client.ApiClient:
+    """The API as the cluster's administrator."""
+    return config.new_client_from_config(config_file=str(LAB / "admin.kubeconfig"))
+
+
+def api_state() -> dict[str, Any]:
+    """What the collection could change in the API, without what follows pods that restart."""
+    core, apps = client.CoreV1Api(api()), client.AppsV1Api(api())
+    plain = api().sanitize_for_serialization
+    services = {key(item): item for item in core.list_service_for_all_namespaces().items}
+    endpoints = {key(item): item for item in core.list_endpoints_for_all_namespaces().items}
+    selected = {name for name, item in services.items() if item.spec.selector}
+    state: dict[str, Any] = {}
+    for name, item in services.items():
+        state[f"Service {name}"] = [item.metadata.labels, item.metadata.annotations, plain(item.spec)]
+    for name, item in endpoints.items():
+        state[f"Endpoints {name}"] = None if name in selected else [item.metadata.annotations, plain(item.subsets)]
+    for item in core.list_config_map_for_all_namespaces().items:
+        state[f"ConfigMap {key(item)}"] = [item.metadata.annotations, item.data]
+    for item in apps.list_deployment_for_all_namespaces().items:
+        item.spec.template.metadata.annotations = None
+        state[f"Deployment {key(item)}"] = plain(item.spec)
+    for item in core.list_secret_for_all_namespaces().items:
+        state[f"Secret {key(item)}"] = item.type
+    return state
+
+
+def key(item: Any) -> str:
+    return f"{item.metadata.namespace}/{item.metadata.name}"
+
+
+def current() -> dict[str, dict[str, Any]]:
+    """The state of everything."""
+    names = sorted(addresses())
+    with ThreadPoolExecutor(len(names)) as pool:
+        hosts = dict(zip(names, pool.map(host_state, names), strict=True))
+    return hosts | {"API": api_state()}
+
+
+def record(scenario: str) -> Path:
+    return RECORDS / f"{scenario}.before.json"
+
+
+def take(scenario: str) -> None:
+    """Record the state before a scenario; refuse when an earlier run left something."""
+    state = current()
+    left = [f"{name}: {trace}" for name, parts in state.items() for trace in TRACES if trace in json.dumps(parts, default=str)]
+    if left:
+        raise LabStateError(f"the lab's hosts are not new ({'; '.join(left)}). Start them anew: make lab-down lab-up")
+    record(scenario).write_text(json.dumps(state, indent=1, sort_keys=True))
+
+
+def differences(scenario: str) -> list[str]:
+    """What differs now from the state before a scenario, as lines."""
+    before = json.loads(record(scenario).read_text())
+    after = json.loads(json.dumps(current()))
+    return [line for name in sorted(before | after) for line in _compare(name, before.get(name), after.get(name))]
+
+
+def _compare(where: str, before: Any, after: Any) -> list[str]:
+    if before == after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [line for name in sorted(before | after) for line in _compare(f"{where}: {name}", before.get(name), after.get(name))]
+    if isinstance(before, list) and isinstance(after, list) and all(isinstance(item, str) for item in before + after):
+        gone = [f"{where}: - {item}" for item in before if item not in after]
+        return gone + [f"{where}: + {item}" for item in after if item not in before]
+    return [f"{where}: {before!r} -> {after!r}"]
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 2 or arguments[0] not in ("take", "forget"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    verb, scenario = arguments
+    try:
+        if verb == "take":
+            take(scenario)
+        else:
+            record(scenario).unlink(missing_ok=True)
+    except LabStateError as error:
+        print(f"lab_state: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
