@@ -154,7 +154,9 @@ def director_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
 
 def _identity(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
     certs = seen["certs"]
-    problems = [f"the identity would be replaced: {certs.get('reason')}"] if certs.get("changed") else []
+    if "action" not in certs:
+        return [certs.get("msg") or "the identity could not be read"], ""
+    problems = [f"the identity on the VM needs to be put right: {certs['reason']}"] if certs["action"] != "keep" else []
     return problems, f"{certs.get('identity')} valid until {certs.get('not_after')}"
 
 
@@ -261,7 +263,9 @@ def _inbound(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
 
 def pushed_problems(wanted: Mapping, envoy: Mapping) -> list[str]:
     """What Pilot has not pushed to this VM's Envoy for its services (R16)."""
-    clusters = {c["name"] for c in envoy.get("clusters", [])}
+    if "clusters" not in envoy:
+        return [envoy.get("msg") or "Envoy's configuration could not be read"]
+    clusters = {c["name"] for c in envoy["clusters"]}
     listeners = {item["name"] for item in envoy.get("listeners", [])}
     problems = []
     for service in wanted["services"]:

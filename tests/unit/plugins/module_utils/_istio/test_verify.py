@@ -42,7 +42,7 @@ WANTED = {
     "cluster_domain": "cluster.local",
 }
 SEEN = {
-    "certs": {"changed": False, "identity": "spiffe://cluster.local/ns/default/sa/default", "not_after": "2027-01-01"},
+    "certs": {"action": "keep", "identity": "spiffe://cluster.local/ns/default/sa/default", "not_after": "2027-01-01"},
     "kubedns": f"# a comment\nserver=/svc.cluster.local/{VIP}\naddress=/istio-pilot/{VIP}\n",
     "cluster_env": "ISTIO_SERVICE_CIDR=10.233.0.0/16\nISTIO_CP_AUTH='MUTUAL_TLS'\n",
     "resolv_conf": "search x\nnameserver 127.0.0.1\nnameserver 114.114.114.114\n",
@@ -86,7 +86,8 @@ def test_a_healthy_vm_holds_every_row():
 @pytest.mark.parametrize(
     ("key", "value", "row", "text"),
     [
-        ("certs", {"changed": True, "reason": "expired"}, "R6", "expired"),
+        ("certs", {"action": "deliver", "reason": "expired"}, "R6", "expired"),
+        ("certs", {"msg": "Secret istio.default does not exist"}, "R6", "istio.default does not exist"),
         ("kubedns", "address=/istio-pilot/10.0.0.1\n", "R7", f"lacks server=/svc.cluster.local/{VIP}"),
         ("cluster_env", "ISTIO_CP_AUTH=NONE\n", "R8", "ISTIO_CP_AUTH is NONE, should be MUTUAL_TLS"),
         ("resolv_conf", "nameserver 8.8.8.8\nnameserver 127.0.0.1\n", "R9", "8.8.8.8"),
@@ -101,7 +102,8 @@ def test_a_healthy_vm_holds_every_row():
         ("processes", "/usr/bin/python3 /usr/local/bin/pilot-agent proxy\n", "R13", "no process envoy"),
         ("sidecar_env", "#ISTIO_INBOUND_PORTS=9080\n", "R14", "should be 9080"),
         ("nat", NAT.replace("--dport 9080", "--dport 80"), "R14", "9080 is not captured"),
-        ("envoy", {}, "R16", f"no cluster outbound|9080||{FQDN}"),
+        ("envoy", {"clusters": [], "listeners": []}, "R16", f"no cluster outbound|9080||{FQDN}"),
+        ("envoy", {"msg": "connection refused"}, "R16", "connection refused"),
     ],
 )
 def test_each_defect_fails_its_row(key, value, row, text):
