@@ -12,13 +12,14 @@ options:
   kubeconfig:
     description:
       - Path to the kubeconfig file on the host where the module runs, which is normally the control node.
-      - When it is not given, the environment variables E(K8S_AUTH_KUBECONFIG) and E(KUBECONFIG) and the file C(~/.kube/config) are tried,
-        then the service account of the pod that the module runs in.
+      - When it is not given, the environment variables E(K8S_AUTH_KUBECONFIG) and E(KUBECONFIG) and the file
+        C(~/.kube/config) are tried, then the service account of the pod that the module runs in.
     type: path
   context:
     description:
       - Context of the kubeconfig file to use.
-      - When it is not given, the environment variable E(K8S_AUTH_CONTEXT) is tried, then the file's current context is used.
+      - When it is not given, the environment variable E(K8S_AUTH_CONTEXT) is tried, then the file's current context
+        is used.
     type: str
 requirements:
   - python >= 3.9

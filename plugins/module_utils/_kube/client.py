@@ -26,14 +26,12 @@ from .errors import (
 from .resources import ACCESS_REVIEWS, Resource
 
 try:
-    import kubernetes  # type: ignore[import-untyped]
+    import kubernetes
     import urllib3
+
+    KUBERNETES_IMPORT_ERROR: str | None = None
 except ImportError:
-    kubernetes = None
-    urllib3 = None  # type: ignore[assignment]
-    KUBERNETES_IMPORT_ERROR: str | None = traceback.format_exc()
-else:
-    KUBERNETES_IMPORT_ERROR = None
+    KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
 Object = t.Dict[str, t.Any]
 
@@ -51,15 +49,13 @@ def kube_auth_argument_spec() -> t.Dict[str, t.Any]:
 
 def connect(kubeconfig: str | None = None, context: str | None = None) -> KubeClient:
     """Build a client from a kubeconfig file, or from the pod's own service account when there is none."""
-    if kubernetes is None:
+    if KUBERNETES_IMPORT_ERROR is not None:
         raise KubeLibraryMissing(missing_required_lib("kubernetes"))
     source = kubeconfig or "the default kubeconfig"
     try:
         configuration = kubernetes.client.Configuration()
         try:
-            kubernetes.config.load_kube_config(
-                config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False
-            )
+            kubernetes.config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False)
         except kubernetes.config.ConfigException:
             if kubeconfig or context:
                 raise
@@ -68,7 +64,8 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> KubeCl
     except (kubernetes.config.ConfigException, OSError, ValueError, TypeError, KeyError) as exc:
         raise KubeConfigError(
             f"Cannot load {source}{f' (context {context})' if context else ''}: {str(exc).rstrip('.')}. "
-            "Set kubeconfig (or the environment variable KUBECONFIG) to a file that this user can read, and context to one of its contexts."
+            "Set kubeconfig (or the environment variable KUBECONFIG) to a file that this user can read, "
+            "and context to one of its contexts."
         ) from exc
 
 
@@ -103,7 +100,11 @@ class KubeClient:
         """Create; KubeConflict when the object exists."""
         body = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
         name = (body.get("metadata") or {}).get("name")
-        return self._request("POST", "create", resource, namespace, name, body=body)
+        try:
+            return self._request("POST", "create", resource, namespace, name, body=body)
+        except KubeNotFound as exc:
+            # Not a race: the collection itself is unknown, that is, the namespace is missing.
+            raise KubeInvalid(f"{exc} Create the namespace first.") from exc
 
     def replace(self, resource: Resource, namespace: str | None, body: Object) -> Object:
         """Replace; KubeConflict unless the stored object still has the body's resourceVersion."""
@@ -118,10 +119,8 @@ class KubeClient:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": resource_version}}
         self._request("DELETE", "delete", resource, namespace, name, body=body)
 
-    def can_i(
-        self, verb: str, group: str, resource: str, namespace: str = "", name: str = "", subresource: str = ""
-    ) -> t.Tuple[bool, str]:
-        """Ask the API server whether this user may do something; the second value is its reason, if it gives one."""
+    def can_i(self, verb: str, group: str, resource: str, namespace: str = "", name: str = "", subresource: str = "") -> t.Tuple[bool, str]:
+        """Ask the API server whether this user may do that; the second value is its reason, if it gives one."""
         attributes = {
             "verb": verb,
             "group": group,
@@ -130,18 +129,12 @@ class KubeClient:
             "name": name,
             "subresource": subresource,
         }
-        answer = self.create(
-            ACCESS_REVIEWS, None, {"spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}}}
-        )
+        answer = self.create(ACCESS_REVIEWS, None, {"spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}}})
         status = answer.get("status") or {}
         return bool(status.get("allowed")), str(status.get("reason") or status.get("evaluationError") or "")
 
     def server_version(self) -> str:
-        return str(
-            self._send("GET", "/version", None, "application/json", f"read the version of {self.host}").get(
-                "gitVersion", ""
-            )
-        )
+        return str(self._send("GET", "/version", None, "application/json", f"read the version of {self.host}").get("gitVersion", ""))
 
     def _request(
         self,
@@ -161,8 +154,7 @@ class KubeClient:
         except KubeForbidden as exc:
             group = f" in API group {resource.group}" if resource.group else ""
             raise KubeForbidden(
-                f"{exc} Give the user of this kubeconfig the verb '{verb}' on '{resource.plural}'{group}"
-                f"{f' in namespace {namespace}' if namespace else ''}."
+                f"{exc} Give the user of this kubeconfig the verb '{verb}' on '{resource.plural}'{group}{f' in namespace {namespace}' if namespace else ''}."
             ) from exc
 
     def _send(
@@ -196,9 +188,7 @@ class KubeClient:
         document = _parse(response.data)
         if 200 <= response.status <= 299:
             return document
-        raise _error_for(
-            response.status, f"Cannot {attempt}: {document.get('message') or response.reason or 'no reason given'}"
-        )
+        raise _error_for(response.status, f"Cannot {attempt}: {document.get('message') or response.reason or 'no reason given'}")
 
     def _collect_warnings(self, response: t.Any) -> None:
         headers = response.headers

@@ -23,7 +23,7 @@ class KubeRetriesExhausted(KubeError):
 
 
 def backoff(attempt: int, rng: t.Callable[[], float] = random.random) -> float:
-    """Seconds to wait before attempt number `attempt` (from 1): exponential, capped, at least half of it random."""
+    """Seconds to wait before attempt number `attempt` (from 1): exponential, capped, half of it random."""
     ceiling = min(_CAP_SECONDS, _BASE_SECONDS * 2 ** min(attempt, 16))
     return ceiling / 2 + rng() * ceiling / 2
 
@@ -49,6 +49,5 @@ def retry_on_conflict(
         except (KubeConflict, KubeNotFound) as exc:
             last = exc
     raise KubeRetriesExhausted(
-        f"{what} was changed by somebody else during each of {attempts} attempts; last answer: {last} "
-        "Find out what keeps writing to it, then run again."
+        f"{what} was changed by somebody else during each of {attempts} attempts; last answer: {last} Find out what keeps writing to it, then run again."
     ) from last
