@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
             changed=decision.action != "keep",
             action=decision.action,
             reason=decision.reason,
-            certificate=after,
+            **(after or {}),
             files=list(decision.files or decision.attributes),
             secret_read=secret_read,
             diff={

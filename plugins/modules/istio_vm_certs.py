@@ -91,41 +91,36 @@ reason:
   returned: success
   type: str
   sample: the VM has a valid certificate that node_agent rotated
-certificate:
-  description: The certificate that is on the VM now, or would be.
+identity:
+  description: SPIFFE identity of the certificate that is on the VM now, or would be.
   returned: success
-  type: dict
-  contains:
-    fingerprint:
-      description: SHA-256 fingerprint.
-      type: str
-      returned: success
-      sample: 5d1f0c1c9c2f
-    serial:
-      description: Serial number, in hexadecimal.
-      type: str
-      returned: success
-      sample: 3a94c3
-    spiffe_id:
-      description: The identity.
-      type: str
-      returned: success
-      sample: spiffe://cluster.local/ns/default/sa/default
-    not_before:
-      description: Start of its validity, UTC.
-      type: str
-      returned: success
-      sample: "2026-11-22T08:00:00Z"
-    not_after:
-      description: End of its validity, UTC.
-      type: str
-      returned: success
-      sample: "2027-02-20T08:00:00Z"
-    root_fingerprints:
-      description: SHA-256 fingerprints of the root certificates.
-      type: list
-      elements: str
-      returned: success
+  type: str
+  sample: spiffe://cluster.local/ns/default/sa/default
+fingerprint:
+  description: Its SHA-256 fingerprint.
+  returned: success
+  type: str
+  sample: 5d1f0c1c9c2f0f5b2b1c7a7d2f1c2a4e6b8d0f2a4c6e8f0a1b3c5d7e9f1a3b5c
+serial:
+  description: Its serial number, in hexadecimal.
+  returned: success
+  type: str
+  sample: 3a94c3
+not_before:
+  description: Start of its validity, UTC.
+  returned: success
+  type: str
+  sample: "2026-11-22T08:00:00Z"
+not_after:
+  description: End of its validity, UTC.
+  returned: success
+  type: str
+  sample: "2027-02-20T08:00:00Z"
+root_fingerprints:
+  description: SHA-256 fingerprints of the root certificates.
+  returned: success
+  type: list
+  elements: str
 files:
   description: Names of the files that were written or whose owner or mode was put right.
   returned: success

@@ -62,7 +62,7 @@ class Summary:
         return {
             "fingerprint": self.fingerprint,
             "serial": self.serial,
-            "spiffe_id": ", ".join(self.spiffe_ids),
+            "identity": ", ".join(self.spiffe_ids),
             "not_before": self.not_before.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "not_after": self.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "root_fingerprints": list(self.root_fingerprints),
@@ -87,7 +87,7 @@ def spiffe_id(trust_domain: str, namespace: str, service_account: str) -> str:
     return f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
 
 
-def parse_secret(data: t.Optional[t.Mapping[str, str]], where: str, kind: str = SECRET_TYPE) -> Identity:
+def parse_secret(data: t.Mapping[str, str] | None, where: str, kind: str = SECRET_TYPE) -> Identity:
     """Decode the data of a Secret; `where` is its name in messages."""
     if kind != SECRET_TYPE:
         raise IdentityError(f"{where} has type {kind!r}, not {SECRET_TYPE!r}: it was not made by Citadel; name another service account")
@@ -157,7 +157,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return _may_issue(issuer)
 
 
-def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) -> t.Optional[str]:
+def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) -> str | None:
     """Why the chain does not lead to one of the roots, or None; the leaf's own dates are looked at elsewhere."""
     leaf, *intermediates = load_certificates(chain, f"{what}: {CHAIN}")
     roots = load_certificates(root, f"{what}: {ROOT}")
@@ -176,13 +176,13 @@ def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) 
         current = issuer
 
 
-def _identity_problem(summary: Summary, expected: str) -> t.Optional[str]:
+def _identity_problem(summary: Summary, expected: str) -> str | None:
     if summary.spiffe_ids != (expected,):
         return f"it is for {', '.join(summary.spiffe_ids) or 'no SPIFFE identity'}, expected {expected}"
     return None
 
 
-def _date_problem(summary: Summary, now: datetime.datetime, spare: int = 0) -> t.Optional[str]:
+def _date_problem(summary: Summary, now: datetime.datetime, spare: int = 0) -> str | None:
     if now < summary.not_before:
         return f"it is not valid before {summary.not_before:%Y-%m-%dT%H:%M:%SZ} (check the clock)"
     if now >= summary.not_after:
@@ -216,7 +216,7 @@ def validate(identity: Identity, expected: str, now: datetime.datetime, where: s
     return summary
 
 
-def _replace_reason(actual: t.Mapping[str, t.Any], wanted: Summary, expected: str, now: datetime.datetime, spare: int) -> t.Optional[str]:
+def _replace_reason(actual: t.Mapping[str, t.Any], wanted: Summary, expected: str, now: datetime.datetime, spare: int) -> str | None:
     """Why what the VM has must be replaced, or None."""
     missing = [name for name in FILE_MODES if not actual["files"][name]["exists"]]
     if missing:
@@ -233,6 +233,10 @@ def _replace_reason(actual: t.Mapping[str, t.Any], wanted: Summary, expected: st
     except IdentityError as exc:
         return str(exc)
     return f"the certificate on the VM is replaced: {problem}" if problem else None
+
+
+def _attributes(file: t.Mapping[str, t.Any]) -> tuple[str, str, str]:
+    return file["owner"], file["group"], file["mode"]
 
 
 def plan(
@@ -252,9 +256,7 @@ def plan(
         return Decision("deliver", reason, files=tuple(FILE_MODES))
     same = summarise(actual["chain"].encode(), actual["root"].encode(), "the VM").fingerprint == wanted.fingerprint
     what = "the VM has the Secret's certificate" if same else "the VM has a valid certificate that node_agent rotated"
-    wrong = tuple(
-        name for name, mode in FILE_MODES.items() if (actual["files"][name]["owner"], actual["files"][name]["group"], actual["files"][name]["mode"]) != (*owner, mode)
-    )
+    wrong = tuple(name for name, mode in FILE_MODES.items() if _attributes(actual["files"][name]) != (*owner, mode))
     directory = actual["directory"]
     if (directory["owner"], directory["group"]) != owner:
         wrong += (".",)

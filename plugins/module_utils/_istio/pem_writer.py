@@ -17,9 +17,10 @@ import os
 import pwd
 import sys
 import tempfile
+import typing as t
 
 
-def _stage(path, content, uid, gid, mode):
+def _stage(path: str, content: str, uid: int, gid: int, mode: int) -> str:
     """Write a file next to `path`; it is private from its creation on."""
     handle, temporary = tempfile.mkstemp(prefix=".mesh-expansion-", dir=os.path.dirname(path))
     try:
@@ -35,7 +36,7 @@ def _stage(path, content, uid, gid, mode):
     return temporary
 
 
-def write(document):
+def write(document: dict[str, t.Any]) -> list[str]:
     """Stage all files, then rename them; put owner and mode right of those without content."""
     uid = pwd.getpwnam(document["owner"]).pw_uid
     gid = grp.getgrnam(document["group"]).gr_gid
@@ -57,19 +58,19 @@ def write(document):
             os.rename(temporary, path)
             staged.remove((temporary, path))
     finally:
-        for temporary, path in staged:
+        for temporary, dummy in staged:
             os.unlink(temporary)
     return [item["name"] for item in document["files"]]
 
 
-def main():
+def main() -> None:
     try:
         print(json.dumps({"written": write(json.load(sys.stdin))}))
     except KeyError as exc:
         # getpwnam and getgrnam name the missing account; a missing key of the document is a name as well.
-        sys.exit("not found: %s" % exc)
+        sys.exit(f"not found: {exc}")
     except OSError as exc:
-        sys.exit("%s: %s" % (exc.filename or "write", exc.strerror or exc))
+        sys.exit(f"{exc.filename or 'write'}: {exc.strerror or exc}")
     except ValueError:
         sys.exit("the document on standard input is not readable")
 

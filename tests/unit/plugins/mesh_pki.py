@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 SPIFFE = "spiffe://cluster.local/ns/default/sa/default"
 
 
@@ -74,7 +74,7 @@ class Authority:
         return {"key.pem": key_pem(key), "cert-chain.pem": pem(leaf) + pem(middle), "root-cert.pem": pem(self.root)}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def authority(name: str = "k8s.cluster.local") -> Authority:
     return Authority(name)
 

@@ -8,9 +8,9 @@ import datetime
 import typing as t
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._istio import identity as ident
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import identity as ident
 from tests.unit.plugins import mesh_pki as pki
 
 OWNER = ("istio-proxy", "istio-proxy")
@@ -70,7 +70,7 @@ def test_validate_accepts_a_good_identity() -> None:
     files = pki.authority().issue()
     summary = ident.validate(parsed(files), pki.SPIFFE, pki.NOW, WHERE)
     shown = summary.as_dict()
-    assert shown["spiffe_id"] == pki.SPIFFE
+    assert shown["identity"] == pki.SPIFFE
     assert len(shown["fingerprint"]) == 64
     assert shown["not_after"] == (pki.NOW + datetime.timedelta(days=90)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
