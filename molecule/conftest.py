@@ -19,6 +19,14 @@ Pod = Callable[..., str]
 Playbook = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave a JUnit file per verify step of a scenario, so that `make test` can count the test cases."""
+    results = os.environ.get("MESH_EXPANSION_RESULTS")
+    if results and not config.option.xmlpath and not hasattr(config, "workerinput"):
+        folder = Path(config.args[0]).parent.name if config.args else "all"
+        config.option.xmlpath = f"{results}/{os.environ.get('MOLECULE_SCENARIO_NAME', 'none')}.{folder}.{os.getpid()}.xml"
+
+
 @pytest.fixture(scope="session")
 def connect() -> Callable[[str], Host]:
     """Reach a host of the lab by name."""
