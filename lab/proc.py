@@ -162,8 +162,15 @@ def stop(name: str, timeout: float = 10, number: signal.Signals = signal.SIGTERM
     pid_file(name).unlink(missing_ok=True)
 
 
+class GivenUp(LabError):
+    """Raised by a check when waiting longer cannot help."""
+
+
 def wait_for(description: str, check: Callable[[], T | None], timeout: float, interval: float = 0.1) -> T:
-    """Call `check` until it returns something true; an exception of the last try is part of the message."""
+    """Call `check` until it returns something true; an exception of the last try is part of the message.
+
+    A `GivenUp` ends the wait at once.
+    """
     deadline = time.monotonic() + timeout
     while True:
         problem = ""
@@ -171,6 +178,8 @@ def wait_for(description: str, check: Callable[[], T | None], timeout: float, in
             result = check()
             if result:
                 return result
+        except GivenUp:
+            raise
         except (LabError, OSError, subprocess.SubprocessError) as error:
             problem = f": {error}"
         if time.monotonic() > deadline:

@@ -6,7 +6,7 @@ import signal
 import time
 
 from lab import config, proc
-from lab.build import director
+from lab.build import director, uml_shim
 from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import network
@@ -43,7 +43,7 @@ def start(host: Host) -> None:
         f"systemd.hostname={host.name}",
         "quiet",
     ]
-    env = {}
+    env = {"LD_PRELOAD": str(uml_shim.path())}
     if shutil.disk_usage("/dev/shm").free < MEMORY_MB * 2**20:
         env["TMPDIR"] = str(config.run_dir())  # the guest's memory is a file
     proc.start(name(host), argv, netns=config.topology().netns, env=env)

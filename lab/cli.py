@@ -1,0 +1,163 @@
+"""The lab's command line."""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from lab import config, deps, hosts, proc, up
+from lab.build import kubernetes
+from lab.errors import LabError
+from lab.hosts.ssh import quote
+
+
+def _require_network() -> str:
+    netns = config.topology().netns
+    if not proc.netns_path(netns).exists():
+        raise LabError("the lab is not up: `lab/lab up` brings it up")
+    return netns
+
+
+def _become(argv: Sequence[str], env: dict[str, str] | None = None) -> NoReturn:
+    """Replace this process by the command, inside the lab's network: stdin, terminal and exit status are the command's."""
+    up.require_root()
+    command = proc.in_netns(argv, _require_network())
+    sys.stdout.flush()
+    os.execvpe(command[0], command, env or dict(os.environ))
+
+
+def _words(argv: list[str]) -> list[str]:
+    return argv[1:] if argv[:1] == ["--"] else argv
+
+
+def _command(argv: list[str], example: str) -> list[str]:
+    words = _words(argv)
+    if not words:
+        raise LabError(f"no command given; for example: lab/lab {example}")
+    return words
+
+
+def cmd_up(_args: argparse.Namespace) -> None:
+    deps.require()
+    print(f"The lab is up ({up.up():.0f} s).")
+
+
+def cmd_down(_args: argparse.Namespace) -> None:
+    print(f"The lab is down ({up.down():.0f} s); its logs stay in {config.log_dir()}.")
+
+
+def cmd_build(_args: argparse.Namespace) -> None:
+    deps.require()
+    print(f"All caches are ready ({up.build():.0f} s) in {config.cache_dir()}.")
+
+
+def cmd_deps(_args: argparse.Namespace) -> None:
+    up.require_root()
+    names = deps.install()
+    print(f"Installed: {' '.join(names)}" if names else "Nothing to install.")
+
+
+def cmd_status(args: argparse.Namespace) -> int:
+    up.require_root()
+    state = up.status()
+    print(json.dumps(state, indent=2, default=str))
+    complete = state["network"] and all(host["ssh"] for host in state["hosts"].values()) and all(state["services"].values())
+    return 0 if complete else 1
+
+
+def cmd_run(args: argparse.Namespace) -> NoReturn:
+    words = _command(args.argv, "run ansible-playbook -i inventory/lab site.yml")
+    venv = config.cache_dir() / "venv"
+    env = {**os.environ, "PATH": f"{venv}/bin:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}"}
+    _become(words, env)
+
+
+def cmd_exec(args: argparse.Namespace) -> NoReturn:
+    host = config.topology().host(args.host)
+    words = _command(args.argv, f"exec {host.name} uname -a")
+    _become([*hosts.ssh_argv(host, tty=sys.stdin.isatty()), "--", quote(words)])
+
+
+def cmd_kubectl(args: argparse.Namespace) -> NoReturn:
+    _become([str(kubernetes.binary("kubectl")), f"--kubeconfig={config.admin_kubeconfig()}", *_words(args.argv)])
+
+
+def cmd_pod_exec(args: argparse.Namespace) -> int:
+    from lab.kube import pods
+
+    words = _command(args.argv, "pod-exec sleep curl -s http://deb-nginx01:9080")
+    _require_network()
+    return int(pods.exec_in_pod(args.pod, args.namespace, words))
+
+
+def cmd_logs(args: argparse.Namespace) -> None:
+    if args.name is None:
+        for path in sorted(config.log_dir().glob("*.log")):
+            print(path.stem)
+        return
+    path = proc.log_file(args.name)
+    if not path.is_file():
+        raise LabError(f"no log {path}; `lab/lab logs` lists all")
+    os.execvp("tail", ["tail", "-n", "+1", *(["-f"] if args.follow else []), str(path)])
+
+
+def cmd_reboot(args: argparse.Namespace) -> None:
+    up.require_root()
+    host = config.topology().host(args.host)
+    with up.exclusive():
+        hosts.reboot(host, hard=args.hard)
+    print(f"{host.name} is up again.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab/lab", description="The embedded test bed (docs/lab.md).")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, action: Callable[[argparse.Namespace], object], help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(action=action)
+        return sub
+
+    add("up", cmd_up, "bring the lab up, or repair what is missing")
+    add("down", cmd_down, "end everything and check that nothing is left on the machine")
+    add("status", cmd_status, "what runs, as JSON; exit status 0 when the lab is complete")
+    add("build", cmd_build, "fill the caches only")
+    add("deps", cmd_deps, "install the Debian packages that this machine needs")
+    sub = add("run", cmd_run, "run a command on the control node: this machine, inside the lab's network")
+    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+    sub = add("exec", cmd_exec, "run a command on a host, over SSH as root")
+    sub.add_argument("host", metavar="HOST")
+    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+    sub = add("kubectl", cmd_kubectl, "kubectl as the cluster's administrator")
+    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="ARGS")
+    sub = add("pod-exec", cmd_pod_exec, "run a command in a pod")
+    sub.add_argument("pod", metavar="POD", help="name of a pod, or of its deployment")
+    sub.add_argument("-n", "--namespace", default="default")
+    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+    sub = add("logs", cmd_logs, "print a process's log; without a name, list them")
+    sub.add_argument("-f", "--follow", action="store_true", help="wait for more")
+    sub.add_argument("name", nargs="?", metavar="NAME")
+    sub = add("reboot", cmd_reboot, "restart a host; its disk is kept")
+    sub.add_argument("--hard", action="store_true", help="cut the power instead of shutting down")
+    sub.add_argument("host", metavar="HOST")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    try:
+        return args.action(args) or 0
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; `lab/lab up` continues, `lab/lab down` cleans up", file=sys.stderr)
+        return 130
+    except PermissionError as error:
+        if os.geteuid() != 0:
+            print(f"lab: {error}: the lab needs root; run it with sudo", file=sys.stderr)
+            return 1
+        raise

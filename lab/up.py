@@ -1,0 +1,243 @@
+"""Bring the whole lab up or down."""
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lab import aptrepo, config, hosts, proc
+from lab.build import director, envoy, kubernetes, rootfs, store, uml_shim
+from lab.config import Host
+from lab.errors import LabError
+from lab.hosts import cgroups, leftovers, network
+from lab.hosts.ssh import keys_up, ssh
+from lab.steps import Step, run_steps
+
+SIDECAR = "istio-sidecar.deb"
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("the lab needs root: it makes network namespaces, mounts and containers; run it with sudo")
+
+
+@contextlib.contextmanager
+def exclusive() -> Iterator[None]:
+    """One `up`, `down` or `reboot` at a time."""
+    config.state_dir().mkdir(parents=True, exist_ok=True)
+    with open(config.state_dir() / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LabError(f"another lab command holds {lock.name}: wait until it has finished") from error
+        yield
+
+
+def _part(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            return _Missing(name)
+        raise
+
+
+class _Missing(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: None
+
+
+def _build_sidecar() -> Path:
+    built: Path = _part("lab.sidecar.build").build()
+    return built
+
+
+def _build_director() -> None:
+    director.build()
+    uml_shim.build()
+
+
+def build_steps() -> list[Step]:
+    """The caches; each step costs nothing when its entry exists."""
+    return [
+        Step("Kubernetes binaries", kubernetes.build, 0 if kubernetes.cached() else 300),
+        Step("root file system of the hosts", rootfs.build, 0 if rootfs.cached() else 55),
+        Step("director's disk image and kernel helper", _build_director, 0 if director.cached() else 10),
+        Step("package repository", aptrepo.build, 0 if aptrepo.cached() else 15),
+        Step("Envoy binary", envoy.build, 0 if envoy.cached() else 10),
+        Step("sidecar package", _build_sidecar),
+    ]
+
+
+class Bringup:
+    """One run of `up`: the director boots in the background while everything else is made."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(max_workers=8)
+        self.director: Future[None] | None = None
+        site = config.topology()
+        self.containers = site.with_role("node", "vm")
+        (self.director_host,) = site.with_role("director")
+
+    def steps(self) -> list[Step]:
+        return [
+            *build_steps(),
+            Step("network", self._network),
+            Step("package repository and upstream DNS", self._services),
+            Step("director starts in the background", self._start_director),
+            Step("nodes and VMs boot", self._containers, 4),
+            Step("Kubernetes", self._kubernetes, 15),
+            Step("director answers", self._director_answers, 5),
+            Step("Istio stand-ins", self._standins, 10),
+            Step("package lists of the VMs", self._package_lists, 1),
+        ]
+
+    def _network(self) -> None:
+        if not any(hosts.running(host) for host in config.topology().hosts):
+            leftovers.end_processes()  # of a lab that crashed
+        hosts.network_up()
+        keys_up()
+
+    def _services(self) -> None:
+        www = config.www_dir()
+        www.mkdir(parents=True, exist_ok=True)
+        _link(www / "debian", aptrepo.build())
+        package = _build_sidecar()
+        if package is None: package = "/etc/hostname"
+        _link(www / SIDECAR, package)
+        checksum = proc.run(["sha256sum", package]).stdout.split()[0]
+        (www / f"{SIDECAR}.sha256").write_text(f"{checksum}  {SIDECAR}\n", encoding="utf-8")
+        site = config.topology()
+        python = config.venv_python()
+        server = [python, "-m", "http.server", "--bind", site.gateway, "--directory", str(www), str(site.http_port)]
+        proc.start("http", server, netns=site.netns)
+        proc.start("upstream-dns", [python, "-m", "lab.upstream_dns", site.upstream_dns], netns=site.netns)
+
+    def _start_director(self) -> None:
+        self.director = self.pool.submit(hosts.host_up, self.director_host)
+
+    def _containers(self) -> None:
+        missing = [host for host in self.containers if not hosts.running(host)]
+        for host in missing:
+            hosts.prepare(host)
+        nodes = [host for host in missing if host.role == "node"]
+        if nodes:
+            _part("lab.kube.up").prepare_hosts(nodes)
+        for host in missing:
+            hosts.start(host)
+        self._all(hosts.wait_ready, self.containers)
+
+    def _kubernetes(self) -> None:
+        _part("lab.kube.up").up()
+
+    def _standins(self) -> None:
+        _part("lab.standins.deploy").up()
+
+    def _director_answers(self) -> None:
+        if self.director is not None:
+            self.director.result()
+
+    def _package_lists(self) -> None:
+        self._all(lambda host: ssh(host, ["apt-get -q update"]), [host for host in self.containers if host.role == "vm"])
+
+    def _all(self, action: Callable[[Host], object], wanted: list[Host]) -> None:
+        for future in [self.pool.submit(action, host) for host in wanted]:
+            future.result()
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def up() -> float:
+    """Make what is missing. May be called at any time; what runs is left alone."""
+    require_root()
+    with exclusive():
+        fresh_logs()
+        bringup = Bringup()
+        try:
+            return run_steps(bringup.steps())
+        finally:
+            bringup.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def build() -> float:
+    require_root()
+    return run_steps(build_steps())
+
+
+def down() -> float:
+    """End everything and prove that nothing is left."""
+    require_root()
+    with exclusive():
+        return run_steps(
+            [
+                Step("Kubernetes ends", _kubernetes_down),
+                Step("hosts end", _hosts_down),
+                Step("other processes end", leftovers.end_processes),
+                Step("mounts, namespaces and control groups go", _remove_traces),
+                Step("state of the run goes", _remove_state),
+                Step("nothing is left", _check_nothing_left),
+            ]
+        )
+
+
+def _kubernetes_down() -> None:
+    try:
+        _part("lab.kube.up").down()
+    except LabError as error:
+        # Its processes are found by other means below; the last step judges.
+        print(f"({error}) ", end="", flush=True)
+
+
+def _hosts_down() -> None:
+    for host in config.topology().hosts:
+        hosts.host_down(host, hard=True)
+
+
+def _remove_traces() -> None:
+    leftovers.unmount_all()
+    hosts.network_down()
+    cgroups.remove_all()
+
+
+def _remove_state() -> None:
+    """Everything of the run but its logs; the next `up` starts them afresh."""
+    if leftovers.mounts():
+        raise LabError(f"still mounted: {', '.join(leftovers.mounts())}; nothing was deleted")
+    for entry in config.state_dir().iterdir():
+        if entry.name not in ("log", "lock"):
+            store.remove_tree(entry)
+
+
+def _check_nothing_left() -> None:
+    left = leftovers.leftovers()
+    if left:
+        raise LabError("the lab left behind:\n  " + "\n  ".join(left))
+
+
+def fresh_logs() -> None:
+    """Before the first process of a run starts."""
+    if not network.namespaces() and config.log_dir().is_dir():
+        shutil.rmtree(config.log_dir())
+
+
+def status() -> dict[str, Any]:
+    """What runs, as plain data."""
+    site = config.topology()
+    state: dict[str, Any] = {"network": proc.netns_path(site.netns).exists(), "hosts": {}}
+    for host in site.hosts:
+        answers = hosts.running(host) and ssh(host, ["true"], timeout=10, check=False).returncode == 0
+        state["hosts"][host.name] = {"address": host.address, "running": hosts.running(host), "ssh": answers}
+    state["services"] = {name: proc.alive(name) for name in ("http", "upstream-dns")}
+    if state["network"]:
+        state["kubernetes"] = _part("lab.kube.up").status()
+    return state
