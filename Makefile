@@ -34,7 +34,7 @@ need-root:
 	  echo "make $(MAKECMDGOALS): needs root: the lab makes network namespaces, mounts and machines. Run: sudo make $(MAKECMDGOALS)" >&2; exit 1; fi
 
 .PHONY: deps
-deps: need-root ## install the Debian packages that the lab and the checks need (root)
+deps: need-root venv ## install the Debian packages that the lab and the checks need (root)
 	@lab/lab deps
 
 .PHONY: demo
@@ -46,7 +46,7 @@ site: need-root venv collection ## run site.yml again on the lab that is up (roo
 	@scripts/on_lab.sh ansible-playbook -i inventory/lab site.yml $(ARGS)
 
 .PHONY: lab-up
-lab-up: deps venv collection ## start the lab, building what the caches lack (root)
+lab-up: deps collection ## start the lab, building what the caches lack (root)
 	@lab/lab up
 
 .PHONY: lab-down
