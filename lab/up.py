@@ -20,8 +20,6 @@ from lab.hosts import cgroups, leftovers, network
 from lab.hosts.ssh import keys_up, ssh
 from lab.steps import Step, run_steps
 
-SIDECAR = "istio-sidecar.deb"
-
 
 def require_root() -> None:
     if os.geteuid() != 0:
@@ -72,7 +70,7 @@ def build_steps() -> list[Step]:
         Step("director's disk image and kernel helper", _build_director, 0 if director.cached() else 10),
         Step("package repository", aptrepo.build, 0 if aptrepo.cached() else 15),
         Step("Envoy binary", envoy.build, 0 if envoy.cached() else 10),
-        Step("sidecar package", _build_sidecar),
+        Step("sidecar package", _build_sidecar, 0 if envoy.cached() else 20),
     ]
 
 
@@ -92,9 +90,10 @@ class Bringup:
             Step("network", self._network),
             Step("package repository and upstream DNS", self._services),
             Step("director starts in the background", self._start_director),
+            Step("Kubernetes API server starts in the background", _part("lab.kube.up").start),
             Step("nodes and VMs boot", self._containers, 4),
-            Step("Kubernetes", self._kubernetes, 15),
-            Step("director answers", self._director_answers, 5),
+            *_part("lab.kube.up").steps()[1:],
+            Step("director answers", self._director_answers, 2),
             Step("Istio stand-ins", self._standins, 10),
             Step("package lists of the VMs", self._package_lists, 1),
         ]
@@ -109,11 +108,7 @@ class Bringup:
         www = config.www_dir()
         www.mkdir(parents=True, exist_ok=True)
         _link(www / "debian", aptrepo.build())
-        package = _build_sidecar()
-        if package is None: package = "/etc/hostname"
-        _link(www / SIDECAR, package)
-        checksum = proc.run(["sha256sum", package]).stdout.split()[0]
-        (www / f"{SIDECAR}.sha256").write_text(f"{checksum}  {SIDECAR}\n", encoding="utf-8")
+        _part("lab.sidecar.build").publish(_build_sidecar(), www)
         site = config.topology()
         python = config.venv_python()
         server = [python, "-m", "http.server", "--bind", site.gateway, "--directory", str(www), str(site.http_port)]
@@ -133,9 +128,6 @@ class Bringup:
         for host in missing:
             hosts.start(host)
         self._all(hosts.wait_ready, self.containers)
-
-    def _kubernetes(self) -> None:
-        _part("lab.kube.up").up()
 
     def _standins(self) -> None:
         _part("lab.standins.deploy").up()
@@ -193,7 +185,7 @@ def down() -> float:
 def _kubernetes_down() -> None:
     try:
         _part("lab.kube.up").down()
-    except LabError as error:
+    except (LabError, OSError) as error:
         # Its processes are found by other means below; the last step judges.
         print(f"({error}) ", end="", flush=True)
 

@@ -52,7 +52,14 @@ def start(host: Host) -> None:
 
 def stop(host: Host, hard: bool) -> None:
     """End the container: an orderly shutdown, or at once."""
-    proc.stop(f"host-{host.name}", timeout=0 if hard else 30, number=signal.SIGKILL if hard else signal.SIGTERM)
+    try:
+        pid = leader(host)
+    except (LabError, OSError):
+        pid = None  # it does not run, or has not come so far
+    if hard and pid is not None:
+        # The supervisor's death would leave the container's processes behind; their pid 1 takes all of them along.
+        os.kill(pid, signal.SIGKILL)
+    proc.stop(f"host-{host.name}", timeout=2 if hard else 30)
 
 
 def leader(host: Host) -> int:
