@@ -1,0 +1,74 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small client for the lab's API server: one connection, made inside the lab's network namespace."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from typing import Any
+
+from lab import config
+from lab.errors import LabError
+from lab.pods.network import inside
+
+Json = dict[str, Any]
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+TIMEOUT = 15
+
+
+class ApiAnswer(LabError):
+    """An answer other than success."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Client:
+    """As the cluster's administrator."""
+
+    def __init__(self) -> None:
+        site = config.topology()
+        pki = config.state_dir() / "pki"
+        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        self._netns = site.netns
+        self._connection = http.client.HTTPSConnection(site.gateway, site.api_port, context=context, timeout=TIMEOUT)
+
+    def call(self, method: str, path: str, body: Json | None = None, content: str = "application/json") -> Json:
+        """One request; raises ApiAnswer for an answer that is no success, OSError when there is none."""
+        data = self.raw(method, path, None if body is None else json.dumps(body), content)
+        document: Json = json.loads(data)
+        return document
+
+    def raw(self, method: str, path: str, body: str | None = None, content: str = "application/json") -> str:
+        try:
+            if self._connection.sock is None:
+                with inside(self._netns):
+                    self._connection.connect()
+            self._connection.request(method, path, body, {"Content-Type": content, "Accept": "application/json"})
+            response = self._connection.getresponse()
+            text = response.read().decode()
+        except http.client.HTTPException as error:
+            self._connection.close()
+            raise ConnectionError(f"{method} {path}: {error!r}") from error
+        except OSError:
+            self._connection.close()
+            raise
+        if response.status >= 400:
+            raise ApiAnswer(response.status, f"{method} {path}: {response.status}: {_message(text)}")
+        return text
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:500]

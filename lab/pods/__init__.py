@@ -1,0 +1,4 @@
+# A stand-in for the kubelet: runs the lab's Pods as network namespaces with plain processes in them.
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
