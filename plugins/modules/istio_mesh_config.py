@@ -1,0 +1,241 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: istio_mesh_config
+short_description: Change keys of the Istio mesh configuration
+version_added: "1.0.0"
+author:
+  - mesh.expansion contributors (@mesh-expansion)
+description:
+  - Changes single keys of the YAML document that Istio keeps as text inside a ConfigMap. Every other byte of the
+    document, with its comments and order, and every other key of the ConfigMap stay as they are.
+  - Nothing is written when the values are there already. A change that somebody else makes at the same time is kept.
+  - With O(remember=true), the former values are recorded in the annotation C(mesh.expansion/mesh-settings) of the same
+    ConfigMap, so that O(state=restored) puts them back.
+  - Istio reads most of these settings at start. Restart Pilot after a change.
+extends_documentation_fragment:
+  - mesh.expansion._kube_auth
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and return the prediction without changing anything.
+  diff_mode:
+    support: full
+    description: Returns the document before and after.
+options:
+  state:
+    description:
+      - With V(present), O(settings) and O(absent) are carried out.
+      - With V(restored), everything that was recorded under O(remember=true) is taken back and the record removed. A
+        key that has another value by now than the recorded one is left alone, with a warning.
+    type: str
+    choices: [present, restored]
+    default: present
+  settings:
+    description:
+      - Keys and their values. Dots lead into nested mappings, as in C(defaultConfig.concurrency).
+      - Missing keys are added at the end of their mapping.
+    type: dict
+    default: {}
+  absent:
+    description: Keys to remove.
+    type: list
+    elements: str
+    default: []
+  remember:
+    description: Record the former values of what is changed.
+    type: bool
+    default: false
+  name:
+    description: Name of the ConfigMap.
+    type: str
+    default: istio
+  namespace:
+    description: Namespace of the ConfigMap.
+    type: str
+    default: istio-system
+  key:
+    description: The ConfigMap's key that holds the document.
+    type: str
+    default: mesh
+"""
+
+EXAMPLES = r"""
+- name: Let traffic pass when Mixer cannot be reached
+  mesh.expansion.istio_mesh_config:
+    kubeconfig: ~/.kube/config
+    remember: true
+    settings:
+      disablePolicyChecks: true
+      policyCheckFailOpen: true
+      enableTracing: false
+  delegate_to: localhost
+  run_once: true
+
+- name: Put back what was there before
+  mesh.expansion.istio_mesh_config:
+    state: restored
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+previous:
+  description: The former value of each key that was changed; null for a key that was not there.
+  returned: success
+  type: dict
+  sample: {"disablePolicyChecks": false}
+remembered:
+  description: The keys whose former values are recorded now.
+  returned: success
+  type: list
+  elements: str
+  sample: ["disablePolicyChecks", "enableTracing", "policyCheckFailOpen"]
+settings_hash:
+  description:
+    - Fingerprint of the present values of the remembered keys, empty when there are none.
+    - Kept as an annotation of Pilot's pod template, it tells whether Pilot was restarted since the last change.
+  returned: success
+  type: str
+  sample: 1f0f6a3b5c52b0a7d9f5f1f5d6b1e2c33b9c9a6a2d6c4a8a7c0e0b1d2f3a4b5c
+"""
+
+import copy
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.mesh_config import (
+    Edit,
+    MeshConfigError,
+    dump_changes,
+    edit,
+    load_changes,
+    merge_changes,
+    previous_values,
+    restore,
+    settings_hash,
+)
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.yaml_text import YAML_IMPORT_ERROR
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
+    KubeClient,
+    connect,
+    kube_auth_argument_spec,
+)
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import CONFIGMAPS
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
+
+RECORD_ANNOTATION = "mesh.expansion/mesh-settings"
+
+
+class Plan(t.NamedTuple):
+    """The ConfigMap as it is and as it should be, and what to report."""
+
+    before: dict[str, t.Any]
+    after: dict[str, t.Any]
+    result: dict[str, t.Any]
+    warnings: list[str]
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def plan(params: t.Mapping[str, t.Any], configmap: dict[str, t.Any] | None) -> Plan:
+    """What to write, from the ConfigMap and the module's parameters alone."""
+    where = f"ConfigMap {params['namespace']}/{params['name']}"
+    if configmap is None:
+        raise MeshConfigError(f"{where} does not exist. Check name and namespace, or whether Istio is installed there.")
+    document = (configmap.get("data") or {}).get(params["key"])
+    if document is None:
+        keys = ", ".join(sorted(configmap.get("data") or {})) or "none"
+        raise MeshConfigError(f"{where} has no key {params['key']}; its keys: {keys}. Check the option key.")
+    try:
+        return _plan(params, configmap, document, where)
+    except MeshConfigError as exc:
+        raise MeshConfigError(f"{where}, key {params['key']}: {exc}") from exc
+
+
+def _plan(params: t.Mapping[str, t.Any], configmap: dict[str, t.Any], document: str, where: str) -> Plan:
+    annotations = configmap["metadata"].get("annotations") or {}
+    record = load_changes(annotations.get(RECORD_ANNOTATION))
+    outcome: Edit
+    if params["state"] == "restored":
+        outcome = restore(document, record)
+        record = []
+    else:
+        outcome = edit(document, params["settings"], params["absent"])
+        if params["remember"]:
+            record = merge_changes(record, outcome.changes)
+    after = copy.deepcopy(configmap)
+    after["data"][params["key"]] = outcome.text
+    wanted = {key: value for key, value in annotations.items() if key != RECORD_ANNOTATION}
+    if record:
+        wanted[RECORD_ANNOTATION] = dump_changes(record)
+    if wanted != annotations:
+        after["metadata"]["annotations"] = wanted
+    header = f"{where} key {params['key']}"
+    return Plan(
+        before=configmap,
+        after=after,
+        result={
+            "previous": previous_values(outcome.changes),
+            "remembered": sorted(change.key for change in record),
+            "settings_hash": settings_hash(outcome.text, record),
+            "diff": {
+                "before": document,
+                "after": outcome.text,
+                "before_header": header,
+                "after_header": header,
+            },
+        },
+        warnings=outcome.warnings,
+    )
+
+
+def apply(client: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, **retry_options: t.Any) -> Plan:
+    """Read, plan and write, again when somebody else changed the ConfigMap in between."""
+
+    def attempt(_number: int) -> Plan:
+        planned = plan(params, client.get(CONFIGMAPS, params["namespace"], params["name"]))
+        if planned.changed and not check_mode:
+            client.replace(CONFIGMAPS, params["namespace"], planned.after)
+        return planned
+
+    return retry_on_conflict(attempt, f"ConfigMap {params['namespace']}/{params['name']}", **retry_options)
+
+
+def argument_spec() -> dict[str, t.Any]:
+    return {
+        "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
+        "settings": {"type": "dict", "default": {}},
+        "absent": {"type": "list", "elements": "str", "default": []},
+        "remember": {"type": "bool", "default": False},
+        "name": {"type": "str", "default": "istio"},
+        "namespace": {"type": "str", "default": "istio-system"},
+        "key": {"type": "str", "default": "mesh", "no_log": False},
+        **kube_auth_argument_spec(),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    if YAML_IMPORT_ERROR is not None:
+        module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
+    try:
+        client = connect(module.params["kubeconfig"], module.params["context"])
+        planned = apply(client, module.params, module.check_mode)
+    except (MeshConfigError, KubeError) as exc:
+        module.fail_json(msg=str(exc))
+    for text in [*planned.warnings, *client.warnings]:
+        module.warn(text)
+    module.exit_json(changed=planned.changed, **planned.result)
+
+
+if __name__ == "__main__":
+    main()
