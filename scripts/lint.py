@@ -74,7 +74,7 @@ def mypy_scripts() -> None:
 def shellcheck() -> None:
     candidates = tracked()
     scripts = [name for name in candidates if name.endswith(".sh") or _has_shell_shebang(ROOT / name)]
-    run("shellcheck", *scripts)
+    run("shellcheck", "--severity=warning", *scripts)
 
 
 def _has_shell_shebang(path: Path) -> bool:

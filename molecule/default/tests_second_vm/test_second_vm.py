@@ -4,7 +4,6 @@ on the control node."""
 from __future__ import annotations
 
 import base64
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

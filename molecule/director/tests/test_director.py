@@ -1,0 +1,62 @@
+"""The kernel's table and the virtual IP, looked at with ipvsadm and ip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from subprocess import CompletedProcess
+
+import pytest
+from ansible_collections.mesh.expansion.tests.reference import procedure
+from testinfra.host import Host
+
+VIP = "192.168.0.62"
+CONVERGE = "molecule/director/converge.yml"
+Playbook = Callable[..., CompletedProcess[str]]
+
+
+def changed(done: CompletedProcess[str]) -> int:
+    """How many tasks changed the director."""
+    assert done.returncode == 0, done.stdout[-4000:]
+    (count,) = re.findall(r"^director\s.*changed=(\d+)", done.stdout, re.MULTILINE)
+    return int(count)
+
+
+@pytest.fixture
+def foreign_service(director: Host) -> Iterator[str]:
+    """A virtual service that somebody else made."""
+    address = "192.168.0.61:7777"
+    director.check_output(f"ipvsadm -A -t {address} -s rr")
+    yield address
+    director.check_output(f"ipvsadm -D -t {address}")
+
+
+def test_table_is_the_procedures(director: Host) -> None:
+    assert procedure.comparable_rules(director.check_output("ipvsadm -S -n")) == procedure.rules()
+
+
+def test_vip_is_held_as_a_host_address(director: Host) -> None:
+    assert re.search(rf"inet {VIP}/32 ", director.check_output("ip -4 address show"))
+
+
+def test_others_learn_the_vip(vm: Host, director: Host) -> None:
+    vm.check_output(f"ping -c 1 -W 5 {VIP}")
+    hardware = director.check_output("cat /sys/class/net/vec0/address")
+    assert f"lladdr {hardware}" in vm.check_output(f"ip neighbour show {VIP}")
+
+
+def test_foreign_services_stay(director: Host, playbook: Playbook, foreign_service: str) -> None:
+    assert changed(playbook(CONVERGE)) == 0
+    assert f"-A -t {foreign_service} -s rr" in director.check_output("ipvsadm -S -n")
+
+
+def test_drift_is_seen_in_check_mode_and_repaired(director: Host, playbook: Playbook) -> None:
+    director.check_output(f"ipvsadm -d -t {VIP}:15011 -r 192.168.0.72:15011")
+    director.check_output(f"ipvsadm -E -t {VIP}:8060 -s rr")
+    seen = playbook(CONVERGE, "--check", "--diff")
+    assert changed(seen) > 0
+    assert "192.168.0.72:15011" in seen.stdout
+    assert procedure.comparable_rules(director.check_output("ipvsadm -S -n")) != procedure.rules()
+    assert changed(playbook(CONVERGE)) > 0
+    assert procedure.comparable_rules(director.check_output("ipvsadm -S -n")) == procedure.rules()
+    assert changed(playbook(CONVERGE)) == 0
