@@ -27,6 +27,8 @@ options:
       exposure: The exposed Services (R1 to R4).
       director: The director (R5).
       vm: One VM (R6 to R14, R16, R17).
+      all: The rows of all hosts; those of a host that shows none do not hold. The input has the rows of each host, O(wanted) the hosts of
+        the kinds C(director) and C(vm).
       cluster: The registrations, the mesh settings and a request from a pod (R15, R18, R19).
   wanted:
     description: What there should be.
@@ -82,6 +84,7 @@ SCOPES: dict[str, t.Callable[..., list[verify.Row]]] = {
     "director": verify.director_rows,
     "vm": verify.vm_rows,
     "cluster": verify.cluster_rows,
+    "all": verify.all_rows,
 }
 
 

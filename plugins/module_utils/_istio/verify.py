@@ -280,14 +280,19 @@ def pushed_problems(wanted: Mapping, envoy: Mapping) -> list[str]:
 
 
 def policy_problems(checks: t.Sequence[Mapping], host: str) -> list[str]:
-    """Say in words why requests to this VM fail, if a policy filter fails closed (R17)."""
-    return [
-        f"{item['cluster']} is unreachable from {host}, and the filter {item['filter']} on listener {item['listener']} "
-        "fails closed, so every request to it is answered UNAVAILABLE. Fix: role mesh_policy with "
-        "mesh_policy_settings {disablePolicyChecks: true} (or policyCheckFailOpen: true)"
-        for item in checks
-        if item["fail_mode"] == "closed"
-    ]
+    """Say in words why requests to this VM fail, if a policy filter fails closed on a service that it cannot reach (R17)."""
+    problems = []
+    for item in checks:
+        endpoints = item.get("endpoints") or []
+        if item["fail_mode"] != "closed" or any(endpoint.get("reachable") for endpoint in endpoints):
+            continue
+        where = ", ".join(f"{endpoint['address']}:{endpoint['port']}" for endpoint in endpoints) or "it has no endpoints"
+        problems.append(
+            f"{item['cluster']} ({where}) is unreachable from {host}, and the filter {item['filter']} on listener {item['listener']} "
+            "fails closed, so every request to it is answered UNAVAILABLE. Fix: the role mesh_policy with "
+            "mesh_policy_settings: {disablePolicyChecks: true} (or policyCheckFailOpen: true)"
+        )
+    return problems
 
 
 VM_CHECKS: dict[str, t.Callable[[Mapping, Mapping], tuple[list[str], str]]] = {
@@ -313,7 +318,7 @@ def vm_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
     names = ", ".join(f"{s['name']}:{s['port']}" for s in wanted["services"])
     rows.append(_row("R16", host, pushed_problems(wanted, envoy), f"inbound and outbound of {names or 'no service'}"))
     checks = envoy.get("policy_checks", [])
-    rows.append(_row("R17", host, policy_problems(checks, host), f"{len(checks)} policy filters, none fails closed"))
+    rows.append(_row("R17", host, policy_problems(checks, host), f"{len(checks)} policy filters, none fails closed on a service out of reach"))
     return rows
 
 
@@ -383,6 +388,17 @@ def pilot_problems(deployments: t.Sequence[Mapping]) -> list[str]:
         if not current or status.get("updatedReplicas") != wanted or status.get("availableReplicas") != wanted:
             problems.append(f"Deployment {item['metadata']['name']} has not finished rolling out")
     return problems
+
+
+def all_rows(wanted: t.Mapping[str, t.Sequence[str]], seen: t.Mapping[str, t.Sequence[Mapping]], host: str) -> list[Row]:
+    """The rows of all hosts of a run. A host that should have shown rows and has none was not reached: its rows do not hold."""
+    rows = [Row(**row) for found in seen.values() for row in found]
+    numbers = {"director": ["R5"], "vm": [*VM_CHECKS, "R16", "R17"]}
+    for kind, hosts in wanted.items():
+        for name in hosts:
+            if not seen.get(name):
+                rows += [_row(number, name, [f"{name} was not reached or its check broke off"], "") for number in numbers[kind]]
+    return rows
 
 
 def table(rows: t.Sequence[Mapping]) -> list[str]:

@@ -121,13 +121,14 @@ def test_a_dead_unit_fails_its_row(unit, row):
 
 def test_a_policy_filter_that_fails_closed_is_explained():
     check = {"cluster": "outbound|9091||istio-policy.istio-system.svc.cluster.local", "filter": "mixer", "listener": "192.168.0.81_9080", "fail_mode": "closed"}
+    check["endpoints"] = [{"address": "10.244.1.5", "port": 9091, "reachable": False}]
     seen = {**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [check]}}
     row = judged(seen)["R17"]
     assert not row.ok
-    for word in (check["cluster"], "unreachable from deb-nginx01", "fails closed", "mesh_policy", "disablePolicyChecks: true"):
+    for word in (check["cluster"], "10.244.1.5:9091", "unreachable from deb-nginx01", "fails closed", "mesh_policy", "disablePolicyChecks: true"):
         assert word in row.detail
-    open_check = {**check, "fail_mode": "open"}
-    assert judged({**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [open_check]}})["R17"].ok
+    for harmless in ({"fail_mode": "open"}, {"endpoints": [{"address": "10.0.0.1", "port": 9091, "reachable": True}]}):
+        assert judged({**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [{**check, **harmless}]}})["R17"].ok
 
 
 def test_exposed_services_are_compared_field_by_field():
@@ -219,3 +220,13 @@ def test_expected_names():
 def test_table_is_sorted_by_row_number():
     rows = [row._asdict() for row in judged(SEEN).values()]
     assert [line.split()[1] for line in verify.table(list(reversed(rows)))] == VM_ROWS
+
+
+def test_a_host_that_was_not_reached_fails_its_rows():
+    good = [row._asdict() for row in judged(SEEN).values()]
+    wanted = {"director": ["director"], "vm": ["deb-nginx01", "deb-nginx02"]}
+    rows = verify.all_rows(wanted, {"deb-nginx01": good, "deb-nginx02": []}, "all")
+    bad = [row for row in rows if not row.ok]
+    assert [row.row for row in bad if row.host == "director"] == ["R5"]
+    assert [row.row for row in bad if row.host == "deb-nginx02"] == VM_ROWS
+    assert len(rows) == len(good) + len(bad)
