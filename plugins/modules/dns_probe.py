@@ -1,0 +1,203 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dns_probe
+short_description: Ask one name server for addresses and check the answers
+version_added: "1.0.0"
+author:
+  - mesh.expansion contributors (@mesh-expansion)
+description:
+  - Asks a name server directly, past C(resolv.conf) and C(/etc/hosts), and fails unless every name is answered as expected.
+  - The role P(mesh.expansion.dnsmasq#role) uses it to be sure that a new resolver works before the host is switched to it.
+options:
+  server:
+    description: Address of the name server.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: Port of the name server.
+    type: int
+    default: 53
+  queries:
+    description: What to ask. Names are absolute; no search list is used.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The name.
+        type: str
+        required: true
+      type:
+        description: The record type.
+        type: str
+        choices: [A, AAAA]
+        default: A
+      protocol:
+        description: The transport. A truncated answer over UDP is asked for again over TCP.
+        type: str
+        choices: [udp, tcp]
+        default: udp
+      expect:
+        description: The addresses that must be answered, all of them and no other. Without it, any address will do.
+        type: list
+        elements: str
+      empty:
+        description: Expect that the name exists and has no address of this type.
+        type: bool
+        default: false
+  timeout:
+    description: Seconds to wait for one answer.
+    type: float
+    default: 2.0
+  attempts:
+    description: How often each name is asked for, with a second between attempts, until it is answered as expected.
+    type: int
+    default: 3
+attributes:
+  check_mode:
+    description: Can run in check mode and predict changes.
+    support: full
+  diff_mode:
+    description: Returns what has changed.
+    support: none
+    details: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Check a resolver
+  mesh.expansion.dns_probe:
+    server: 127.0.0.1
+    queries:
+      - name: istio-pilot
+        expect: [192.0.2.62]
+      - name: istio-pilot
+        type: AAAA
+        empty: true
+      - name: example.com
+"""
+
+RETURN = r"""
+answers:
+  description: What was answered.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name.
+      type: str
+      returned: always
+    type:
+      description: The record type.
+      type: str
+      returned: always
+    rcode:
+      description: The response code, or empty if nothing came.
+      type: str
+      returned: always
+      sample: NOERROR
+    addresses:
+      description: The addresses.
+      type: list
+      elements: str
+      returned: always
+    problem:
+      description: What is wrong, or empty.
+      type: str
+      returned: always
+"""
+
+import random
+import socket
+import struct
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _dns
+
+
+def _read_exactly(stream: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = stream.recv(count - len(data))
+        if not part:
+            raise OSError("the connection ended early")
+        data += part
+    return data
+
+
+def ask(server: str, port: int, name: str, kind: str, protocol: str, timeout: float) -> _dns.Answer:
+    """One query and its answer."""
+    number = random.randrange(1 << 16)
+    query = _dns.encode(number, name, kind)
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    if protocol == "tcp":
+        with socket.create_connection((server, port), timeout=timeout) as stream:
+            stream.sendall(struct.pack("!H", len(query)) + query)
+            (length,) = struct.unpack("!H", _read_exactly(stream, 2))
+            return _dns.decode(_read_exactly(stream, length), number, kind)
+    with socket.socket(family, socket.SOCK_DGRAM) as packets:
+        packets.settimeout(timeout)
+        packets.connect((server, port))
+        packets.send(query)
+        answer = _dns.decode(packets.recv(65535), number, kind)
+    return ask(server, port, name, kind, "tcp", timeout) if answer.truncated else answer
+
+
+def probe(query: dict[str, t.Any], ask_once: t.Callable[[], _dns.Answer], attempts: int, sleep: t.Callable[[float], None]) -> dict[str, t.Any]:
+    """Ask until the answer is the expected one, or no attempt is left."""
+    result: dict[str, t.Any] = {}
+    for attempt in range(max(1, attempts)):
+        if attempt:
+            sleep(1)
+        result = {"name": query["name"], "type": query["type"], "rcode": "", "addresses": []}
+        try:
+            answer = ask_once()
+        except (OSError, _dns.DnsError) as exc:
+            result["problem"] = "does not answer in time" if isinstance(exc, socket.timeout) else f"does not answer: {exc}"
+            continue
+        problem = _dns.problem(answer, query["expect"], query["empty"])
+        result.update(rcode=answer.rcode, addresses=list(answer.addresses), problem=problem or "")
+        if not problem:
+            break
+    return result
+
+
+def main() -> None:
+    query = {
+        "name": {"type": "str", "required": True},
+        "type": {"type": "str", "choices": ["A", "AAAA"], "default": "A"},
+        "protocol": {"type": "str", "choices": ["udp", "tcp"], "default": "udp"},
+        "expect": {"type": "list", "elements": "str"},
+        "empty": {"type": "bool", "default": False},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "server": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": 53},
+            "queries": {"type": "list", "elements": "dict", "required": True, "options": query},
+            "timeout": {"type": "float", "default": 2.0},
+            "attempts": {"type": "int", "default": 3},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+
+    def asker(item: dict[str, t.Any]) -> t.Callable[[], _dns.Answer]:
+        return lambda: ask(options["server"], options["port"], item["name"], item["type"], item["protocol"], options["timeout"])
+
+    answers = [probe(item, asker(item), options["attempts"], time.sleep) for item in options["queries"]]
+    problems = [f"{item['name']} ({item['type']}) {item['problem']}" for item in answers if item["problem"]]
+    if problems:
+        module.fail_json(msg=f"Name server {options['server']}: {'; '.join(problems)}", answers=answers)
+    module.exit_json(changed=False, answers=answers)
+
+
+if __name__ == "__main__":
+    main()
