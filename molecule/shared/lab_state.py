@@ -40,6 +40,7 @@ def addresses() -> dict[str, str]:
     return {name: values["ansible_host"] for name, values in hostvars.items()}
 
 
+@cache
 def ssh_config() -> Path:
     """Write an SSH configuration with all hosts of the lab, for tools that are not Ansible."""
     lines = []
@@ -49,7 +50,10 @@ def ssh_config() -> Path:
     lines += ["  StrictHostKeyChecking yes", "  ConnectTimeout 10", "  LogLevel ERROR", ""]
     path = RECORDS / "ssh_config"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines))
+    # Other processes may read the file at this moment: replace it at once.
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text("\n".join(lines))
+    draft.replace(path)
     return path
 
 
@@ -96,6 +100,7 @@ def key(item: Any) -> str:
 def current() -> dict[str, dict[str, Any]]:
     """The state of everything."""
     names = sorted(addresses())
+    ssh_config()  # Once, before the threads below ask for it.
     with ThreadPoolExecutor(len(names)) as pool:
         hosts = dict(zip(names, pool.map(host_state, names), strict=True))
     return hosts | {"API": api_state()}
