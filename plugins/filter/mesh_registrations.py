@@ -1,0 +1,77 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: mesh_registrations
+short_description: Make the batch for istio_register from the VMs of an inventory
+author: mesh.expansion contributors (@mesh-expansion)
+version_added: "1.0.0"
+description:
+  - Merges what the virtual machines of an inventory offer into one entry per Kubernetes Service, in the form that
+    M(mesh.expansion.istio_register) takes.
+  - Fails with the name of the machine when an entry is incomplete or contradicts another one.
+positional: namespace, service_account
+options:
+  _input:
+    description:
+      - The machines, each with C(name), C(address) and C(services), and optionally C(namespace) and C(service_account).
+      - A service has C(name), C(port) and C(protocol), and optionally C(port_name), C(namespace) and C(service_account).
+    type: list
+    elements: dictionary
+    required: true
+  namespace:
+    description: Namespace for services that name none.
+    type: string
+    default: default
+  service_account:
+    description: ServiceAccount for services that name none.
+    type: string
+    default: default
+seealso:
+  - module: mesh.expansion.istio_register
+"""
+
+EXAMPLES = r"""
+---
+- name: Show the batch
+  ansible.builtin.debug:
+    msg: "{{ vms | mesh.expansion.mesh_registrations }}"
+  vars:
+    vms:
+      - name: deb-nginx01
+        address: 192.168.0.81
+        services:
+          - name: deb-nginx01
+            port: 9080
+            protocol: http
+"""
+
+RETURN = r"""
+_value:
+  description: The services for M(mesh.expansion.istio_register).
+  type: list
+  elements: dictionary
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_hosts import registrations
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_model import RegistrationError
+
+
+def mesh_registrations(hosts: list[dict[str, t.Any]], namespace: str = "default", service_account: str = "default") -> list[dict[str, t.Any]]:
+    try:
+        return registrations(hosts, namespace, service_account)
+    except RegistrationError as exc:
+        raise AnsibleFilterError(f"mesh.expansion.mesh_registrations: {exc}") from exc
+
+
+class FilterModule:
+    """Filter of the collection."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"mesh_registrations": mesh_registrations}

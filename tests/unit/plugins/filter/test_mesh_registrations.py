@@ -1,0 +1,83 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From inventory to batch."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.mesh.expansion.plugins.filter.mesh_registrations import mesh_registrations
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_model import parse_registrations
+
+WEB = {"name": "web", "port": 9080, "protocol": "http"}
+
+
+def vm(number, *services, **extra):
+    return {"name": f"vm{number}", "address": f"192.168.0.8{number}", "services": list(services), **extra}
+
+
+def test_the_procedure_s_vm():
+    service = {"name": "deb-nginx01", "port": 9080, "protocol": "http"}
+    host = {"name": "deb-nginx01", "address": "192.168.0.81", "services": [service]}
+    port = {"name": "http", "port": 9080}
+    assert mesh_registrations([host]) == [
+        {
+            "name": "deb-nginx01",
+            "namespace": "default",
+            "ports": [port],
+            "endpoints": [{"address": "192.168.0.81", "host": "deb-nginx01", "service_account": "default", "ports": [port]}],
+        }
+    ]
+
+
+def test_vms_of_one_service_are_merged_with_their_own_ports():
+    (item,) = mesh_registrations([vm(1, WEB), vm(2, WEB, {**WEB, "port": "9443", "protocol": "grpc"})])
+    assert [port["port"] for port in item["ports"]] == [9080, 9443]
+    assert [[port["port"] for port in endpoint["ports"]] for endpoint in item["endpoints"]] == [[9080], [9080, 9443]]
+    assert len(parse_registrations([item])[0].endpoints) == 2
+
+
+def test_namespace_and_account_come_from_service_then_host_then_site():
+    hosts = [
+        vm(1, WEB),
+        vm(2, WEB, namespace="h", service_account="ha"),
+        vm(3, {**WEB, "namespace": "s", "service_account": "sa"}, namespace="h", service_account="ha"),
+    ]
+    found = mesh_registrations(hosts, "site", "site-sa")
+    assert [(i["namespace"], i["endpoints"][0]["service_account"]) for i in found] == [
+        ("site", "site-sa"),
+        ("h", "ha"),
+        ("s", "sa"),
+    ]
+
+
+def test_hosts_without_services_take_no_part():
+    assert mesh_registrations([vm(1), {"name": "vm2", "address": None, "services": None}]) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ("web", "vm1: mesh_vm_services entry 1: 'web' is not a mapping"),
+        ({**WEB, "port": None}, "vm1: mesh_vm_services entry 1: it has no port"),
+        ({**WEB, "protocol": ""}, "it has no protocol"),
+        ({**WEB, "name": ""}, "it has no name"),
+        ({**WEB, "protocol": "mysql"}, "begins with 'mysql'"),
+        ({**WEB, "port_name": "web-http"}, "Write http-web-http"),
+        ({**WEB, "port": 99999}, "is not a port number"),
+    ],
+)
+def test_errors_name_the_machine(service, message):
+    with pytest.raises(AnsibleFilterError, match=message):
+        mesh_registrations([vm(1, service)])
+
+
+def test_one_port_name_for_two_numbers():
+    with pytest.raises(AnsibleFilterError, match="http:9080 and http:9081 exclude each other"):
+        mesh_registrations([vm(1, WEB, {**WEB, "port": 9081})])
+
+
+def test_a_bad_address_names_the_machine():
+    with pytest.raises(AnsibleFilterError, match="vm1: 'web1.example.com' is not an IP address"):
+        mesh_registrations([{**vm(1, WEB), "address": "web1.example.com"}])
