@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab import config
+
 NETNS_DIR = Path("/run/netns")
-PREFIX = "mesh-lab-p-"
+PREFIX = f"{config.topology().netns}-p-"
 BRIDGE = "cni0"
 CLONE_NEWNET = 0x40000000
 COMMAND_TIMEOUT = 20

@@ -6,7 +6,7 @@
 
 Started as a script, with nothing but the standard library, and told what to do by a JSON document on standard input
 (so that tokens in it never touch the disk). The root file system is the control machine's own, read-only; /run and
-/tmp are the pod's own, /etc is an overlay, so that files can be put there.
+/tmp are the pod's own (but for folders to keep), /etc is an overlay, so that files can be put there.
 """
 
 from __future__ import annotations
@@ -95,8 +95,14 @@ def _place(directory: str) -> None:
 def _build_view(spec: dict[str, Any]) -> None:
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     _release_mounts(["/run", *spec["release"]])
+    hidden = [p for p in spec["keep"] if p.startswith(("/run/", "/tmp/"))]
+    kept = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in hidden}
     _mount("tmpfs", "/run", "tmpfs", data="mode=0755,size=64m")
     _mount("tmpfs", "/tmp", "tmpfs", data="mode=1777,size=256m")
+    for path, fd in kept.items():
+        os.makedirs(path)
+        _mount(f"/proc/self/fd/{fd}", path, None, MS_BIND)
+        os.close(fd)
     for name in ("upper", "work"):
         os.makedirs(f"/run/.etc/{name}")
     _mount("overlay", "/etc", "overlay", data="lowerdir=/etc,upperdir=/run/.etc/upper,workdir=/run/.etc/work")

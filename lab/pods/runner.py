@@ -15,9 +15,10 @@ import ipaddress
 import logging
 import platform
 import signal
+import sys
 from typing import Any
 
-from lab import config
+from lab import config, proc
 from lab.pods import images, kubelet, network, status
 from lab.pods.api import MERGE, Api, ApiError, tls_context
 from lab.pods.worker import Node, PodWorker, Runtime
@@ -170,12 +171,13 @@ def make_runtime(site: config.Topology, api: Api) -> Runtime:
         upstream_dns=site.upstream_dns,
         log_dir=config.log_dir() / "pods",
         release=[str(config.cache_dir())],
+        keep=[str(config.repo_root()), str(config.cache_dir()), sys.base_prefix],
         base_env={
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(config.repo_root()),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "MESH_LAB": "1",
+            proc.MARKER: "1",
         },
     )
 

@@ -45,6 +45,8 @@ class Runtime:
     log_dir: Path
     release: list[str]
     """Folders whose mounts a pod must not hold on to."""
+    keep: list[str]
+    """Folders that a pod needs even when they are below /run or /tmp."""
     base_env: dict[str, str] = field(default_factory=dict)
 
 
@@ -186,6 +188,7 @@ class PodWorker:
             "netns": str(network.netns_path(self._netns)),
             "hostname": self._hostname,
             "release": runtime.release,
+            "keep": runtime.keep,
             "cwd": container.get("workingDir") or "/",
             "etc": {
                 "/etc/resolv.conf": view.resolv_conf(self.pod, runtime.cluster_dns, runtime.cluster_domain, runtime.upstream_dns),
