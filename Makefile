@@ -50,7 +50,7 @@ lab-up: deps collection ## start the lab, building what the caches lack (root)
 	@lab/lab up
 
 .PHONY: lab-down
-lab-down: need-root ## stop the lab and remove every trace but the caches (root)
+lab-down: need-root venv ## stop the lab and remove every trace but the caches (root)
 	@lab/lab down
 
 .PHONY: lint
