@@ -1,0 +1,158 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read, plan, apply, until the table is as wanted. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from . import model
+from .client import Client, Report, explain, is_race
+from .errors import ApplyError, IpvsError
+from .options import Wanted
+from .plan import PURGE_ALL, PURGE_SERVERS, PURGE_SERVICES, Operation, drained_keys, plan, simulate, without_drained
+
+ROUNDS = 5
+
+class Drained(t.NamedTuple):
+    """A real server that gets no new connections, and the connections it still has."""
+
+    service: model.ServiceKey
+    server: model.ServerKey
+    connections: model.Connections
+    # Whether none of any kind is left. Inactive ones count: with direct routing the kernel sees one direction only,
+    # so a connection that the client has half closed is inactive; and all of UDP is.
+    gone: bool
+
+
+@dataclasses.dataclass
+class Outcome:
+    """The table before and after, and the operations that led from one to the other (or would, if it is predicted)."""
+
+    before: model.Table
+    after: model.Table
+    operations: list[Operation]
+    drained: list[Drained] = dataclasses.field(default_factory=list)
+
+
+Progress = t.Callable[[t.Sequence[Drained], float], None]
+
+
+def concerned(wanted: t.Sequence[Wanted], purge: str, vips: t.Collection[bytes]) -> t.Callable[[model.ServiceKey], bool]:
+    """Which services' real servers have to be known for a plan."""
+    keys = {one.service.key for one in wanted}
+
+    def choose(key: model.ServiceKey) -> bool:
+        return key in keys or purge == PURGE_ALL or (purge == PURGE_SERVICES and key.address in vips)
+
+    return choose
+
+
+def predict(
+    actual: model.Table,
+    wanted: t.Sequence[Wanted],
+    purge: str = PURGE_SERVERS,
+    vips: t.Collection[bytes] = (),
+    drain_remove: bool = False,
+) -> Outcome:
+    """What a run would do. Pure."""
+    operations = plan(actual, wanted, purge, vips)
+    after = simulate(actual, operations)
+    if drain_remove:
+        removal = plan(after, without_drained(wanted), purge, vips)
+        operations, after = operations + removal, simulate(after, removal)
+    return Outcome(actual, after, operations)
+
+
+def reconcile(client: Client, wanted: t.Sequence[Wanted], purge: str = PURGE_SERVERS, vips: t.Collection[bytes] = ()) -> Outcome:
+    """Another writer may change the table in between: then it is read again, some times."""
+    choose = concerned(wanted, purge, vips)
+    before = actual = client.read(choose)
+    done: list[Operation] = []
+    for _round in range(ROUNDS):
+        operations = plan(actual, wanted, purge, vips)
+        if not operations:
+            return Outcome(before, actual, done)
+        report = client.apply(operations)
+        done += report.applied
+        if any(not is_race(operation, number) for operation, number in report.failed):
+            raise _failure(done, report)
+        if not report.failed and not report.unknown:
+            return Outcome(before, simulate(actual, operations), done)
+        actual = client.read(choose)
+        # What is not planned again has been done, though the replies were lost.
+        again = set(plan(actual, wanted, purge, vips))
+        done += [operation for operation in report.unknown if operation not in again]
+    raise ApplyError(
+        f"another writer changes the same entries all the time: gave up after {ROUNDS} attempts; find it (keepalived, kube-proxy, a script) and stop it",
+        applied=done,
+        not_applied=plan(actual, wanted, purge, vips),
+    )
+
+
+def _failure(done: t.Sequence[Operation], report: Report) -> ApplyError:
+    reasons = [(operation, explain(operation, number)) for operation, number in report.failed]
+    # A race beside it is not what has to be repaired.
+    first = next(index for index, (operation, number) in enumerate(report.failed) if not is_race(operation, number))
+    more = f"; {len(reasons) - 1} more failed" if len(reasons) > 1 else ""
+    left = len(report.not_applied)
+    message = f"{reasons[first][0]}: {reasons[first][1]} ({len(done)} operations applied, {left} not applied because of it{more})"
+    return ApplyError(message, applied=done, failed=reasons, not_applied=report.not_applied, unknown=report.unknown)
+
+
+def converge(
+    client: Client,
+    wanted: t.Sequence[Wanted],
+    purge: str = PURGE_SERVERS,
+    vips: t.Collection[bytes] = (),
+    drain_timeout: float = 0,
+    drain_remove: bool = False,
+    progress: t.Optional[Progress] = None,
+) -> Outcome:
+    """Reconciles, waits for drained servers, and removes them if they are to be removed."""
+    outcome = reconcile(client, wanted, purge, vips)
+    try:
+        drained = wait_drained(client, wanted, drain_timeout, progress)
+        if not drained:
+            return outcome
+        last = reconcile(client, without_drained(wanted), purge, vips) if drain_remove else Outcome(outcome.after, outcome.after, [])
+    except ApplyError as exc:
+        exc.applied = outcome.operations + exc.applied
+        raise
+    except IpvsError as exc:
+        raise ApplyError(str(exc), applied=outcome.operations) from exc
+    return Outcome(outcome.before, last.after, outcome.operations + last.operations, drained)
+
+
+def wait_drained(
+    client: Client,
+    wanted: t.Sequence[Wanted],
+    timeout: float,
+    progress: t.Optional[Progress] = None,
+    interval: float = 1.0,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> list[Drained]:
+    """Looks until no drained server has a connection, or the time is over. Servers that are not in the table have none."""
+    keys = drained_keys(wanted)
+    if not keys:
+        return []
+    started = clock()
+    services = {service for service, _server in keys}
+    while True:
+        counts = {
+            (state.service.key, server.server.key): server.connections for state in client.read_states(services.__contains__) for server in state.servers
+        }
+        found = []
+        for service, server in keys:
+            connections = counts.get((service, server), model.Connections())
+            found.append(Drained(service, server, connections, not sum(connections)))
+        waited = clock() - started
+        if progress is not None:
+            progress(found, waited)
+        if all(one.gone for one in found) or waited >= timeout:
+            return found
+        sleep(min(interval, timeout - waited))
