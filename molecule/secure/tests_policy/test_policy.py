@@ -16,7 +16,7 @@ from testinfra.host import Host
 
 Playbook = Callable[..., CompletedProcess[str]]
 Pod = Callable[..., str]
-VARIABLES = "@molecule/secure/site.yml"
+VARIABLES = "@molecule/secure/vars/secure.yml"
 OURS = ("disablePolicyChecks", "policyCheckFailOpen", "enableTracing")
 POLICY_CLUSTER = "outbound|9091||istio-policy.istio-system.svc.cluster.local"
 
