@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -66,6 +67,12 @@ def registration(services: tuple[Service, ...]) -> list[dict[str, Any]]:
     ]
 
 
+class HttpServer(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One line for a client without a certificate, or one that hung up."""
+        log.info("http %s: %r", client_address[0], sys.exc_info()[1])
+
+
 def http_server(address: str, port: int, state: State) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -85,7 +92,7 @@ def http_server(address: str, port: int, state: State) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:
             log.info("http %s %s", self.client_address[0], format % args)
 
-    return ThreadingHTTPServer((address, port), Handler)
+    return HttpServer((address, port), Handler)
 
 
 def read_mesh(api: Any, namespace: str) -> Mesh:
