@@ -48,7 +48,7 @@ PILOT = AUTHORITY.issue("spiffe://cluster.local/ns/istio-system/sa/istio-pilot-s
 def test_the_secure_port_wants_a_client_certificate(web: int, tmp_path: Path) -> None:
     context = ssl.create_default_context(cadata=AUTHORITY.root_pem.decode())
     context.check_hostname = False
-    with pytest.raises(OSError, match="(?i)certificate|reset"):
+    with pytest.raises((ssl.SSLError, ConnectionError)):
         _version(web, context)
     pair = tmp_path / "pair.pem"
     identity = AUTHORITY.issue("spiffe://cluster.local/ns/default/sa/default")
