@@ -206,19 +206,21 @@ class Registrar:
             return plan_absent(registration, service, endpoints)
         return plan_present(registration, service, endpoints, self._purge)
 
-    def apply(self, registration: Registration) -> None:
-        """Write until a fresh reading of the API needs no more writing."""
+    def apply(self, registration: Registration) -> Plan:
+        """Write until a fresh reading of the API needs no more writing; returns the plan of that reading."""
 
-        def attempt(number: int) -> None:
+        def attempt(number: int) -> Plan:
             self.attempts = max(self.attempts, number + 1)
             for operation in self.plan(registration).operations:
                 self._write(registration, operation.action, operation.kind, operation.body)
             if number:
                 self._sleep(_SETTLE_SECONDS)
-            if self.plan(registration).operations:
+            settled = self.plan(registration)
+            if settled.operations:
                 raise KubeConflict(f"{registration.label} changed while it was written.")
+            return settled
 
-        retry_on_conflict(attempt, f"The registration of {registration.label}", sleep=self._sleep)
+        return retry_on_conflict(attempt, f"The registration of {registration.label}", sleep=self._sleep)
 
     def _write(self, registration: Registration, action: str, kind: str, body: dict[str, t.Any]) -> None:
         resource = _RESOURCES[kind]
@@ -284,13 +286,13 @@ def main() -> None:
         registrar = Registrar(client, module.params["state"], module.params["purge"])
         written = registrar.written
         plans = [(registration, registrar.plan(registration)) for registration in batch]
+        result = describe(plans)
         if not module.check_mode:
-            for registration, plan in plans:
+            for (registration, plan), shown in zip(plans, result["services"]):
                 if plan.operations:
-                    registrar.apply(registration)
+                    shown["addresses"] = registrar.apply(registration).addresses
     except (RegistrationError, KubeError) as exc:
         module.fail_json(msg=str(exc), operations=written, changed=bool(written))
-    result = describe(plans)
     if not module.check_mode:
         # What was written in the end may differ from the first plan when somebody else wrote at the same time.
         result["operations"] = written
