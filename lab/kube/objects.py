@@ -83,6 +83,13 @@ def unavailable(client: Client) -> list[str]:
     return found
 
 
+def nodes_not_run_by(client: Client, runner: int | None) -> list[str]:
+    """Nodes of the site whose status was not written by the pod runner with this process id."""
+    listed = client.call("GET", "/api/v1/nodes")["items"]
+    written = {n["metadata"]["name"]: n.get("status", {}).get("nodeInfo", {}).get("bootID") for n in listed}
+    return [host.name for host in config.topology().with_role("node") if written.get(host.name) != str(runner)]
+
+
 def troubled_pods(client: Client) -> list[str]:
     """Pods that are not ready, with what their containers wait for."""
     found = []

@@ -122,6 +122,9 @@ def _wait_available() -> None:
     def available() -> bool:
         if _ended(*PROCESSES):
             return True
+        foreign = objects.nodes_not_run_by(client, proc.pid_of("pod-runner"))
+        if foreign:
+            raise LabError(f"the pod runner has not taken over {', '.join(foreign)}")
         missing = objects.unavailable(client)
         if missing:
             raise LabError(", ".join(missing) + "; pods: " + "; ".join(objects.troubled_pods(client)))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 from collections import deque
@@ -24,6 +25,14 @@ from lab.pods.worker import Node, PodWorker
 PORT = 10250
 CLIENT = "kube-apiserver-kubelet-client"
 POLL_SECONDS = 0.2
+SPDY_REFUSED = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "status": "Failure",
+    "code": 400,
+    "reason": "BadRequest",
+    "message": "the lab's pod runner speaks exec over WebSocket only: use `lab/lab pod-exec` instead of `kubectl exec`",
+}
 CHUNK = 65536
 
 Finder = Callable[[str, str, str], PodWorker | None]
@@ -88,7 +97,7 @@ class Endpoint:
         if container.pid is None:
             raise web.HTTPInternalServerError(text=f"container {container.state.name} is not running\n")
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise web.HTTPBadRequest(text="the lab's pod runner speaks exec over WebSocket only, not SPDY: use `lab/lab pod-exec` instead of `kubectl exec`\n")
+            raise web.HTTPBadRequest(text=json.dumps(SPDY_REFUSED), content_type="application/json")
         query = request.query
         command = query.getall("command", [])
         if not command:

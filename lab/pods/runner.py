@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import platform
 import signal
 import sys
@@ -36,6 +37,8 @@ class Manager:
         self._runtime = runtime
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.took_over = asyncio.Event()
+        """The first list was worked through: every status in the API is this runner's."""
 
     def find(self, node: str, namespace: str, name: str) -> PodWorker | None:
         for worker in self._workers.values():
@@ -67,10 +70,16 @@ class Manager:
         async for kind, item in self._runtime.api.watch("/api/v1/pods", "fieldSelector=spec.nodeName!%3D"):
             if kind == "SYNC":
                 self.synchronise(item)
+                if not self.took_over.is_set():
+                    self._tasks["take over"] = asyncio.create_task(self._take_over())
             elif kind == "DELETED":
                 self.removed(item["metadata"]["uid"])
             else:
                 self.seen(item)
+
+    async def _take_over(self) -> None:
+        await asyncio.gather(*(worker.reported.wait() for worker in list(self._workers.values())))
+        self.took_over.set()
 
     async def _run(self, worker: PodWorker) -> None:
         try:
@@ -131,13 +140,14 @@ def node_status(host: config.Host) -> Json:
             "architecture": "amd64",
             "machineID": "",
             "systemUUID": "",
-            "bootID": "",
+            "bootID": str(os.getpid()),  # tells `up` that this runner has taken over
         },
     }
 
 
-async def keep_node(api: Api, host: config.Host) -> None:
+async def keep_node(api: Api, host: config.Host, took_over: asyncio.Event) -> None:
     """Register the node and keep its status fresh; nothing else clears the taint of a new node here."""
+    await took_over.wait()
     while True:
         if await api.persist("PATCH", f"/api/v1/nodes/{host.name}", {"spec": {"taints": None}}, MERGE) is None:
             with contextlib.suppress(ApiError):
@@ -195,7 +205,7 @@ async def serve() -> None:
     tls = kubelet.server_tls(pki / "ca.crt", pki / "kubelet.crt", pki / "kubelet.key")
     endpoints = {h.name: kubelet.Endpoint(runtime.nodes[h.name], manager.find) for h in site.with_role("node")}
     nodes = site.with_role("node")
-    endless = [asyncio.create_task(manager.follow()), *(asyncio.create_task(keep_node(api, h)) for h in nodes)]
+    endless = [asyncio.create_task(manager.follow()), *(asyncio.create_task(keep_node(api, h, manager.took_over)) for h in nodes)]
     opening = [asyncio.create_task(keep_endpoint(endpoints[h.name], h, tls)) for h in nodes]
     finished = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

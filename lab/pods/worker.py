@@ -66,6 +66,8 @@ class PodWorker:
         self._dirty = asyncio.Event()
         self._leave = asyncio.Event()
         self._gone = False
+        self.reported = asyncio.Event()
+        """The API knows of this runner's pod, and no longer what an earlier one wrote."""
 
     def update(self, pod: Json) -> None:
         self.pod = pod
@@ -83,9 +85,12 @@ class PodWorker:
         try:
             if not self._leave.is_set() and self.pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
                 await self._start(tasks)
+            else:
+                self.reported.set()
             await self._leave.wait()
             await self._stop()
         finally:
+            self.reported.set()
             for container in self.containers.values():
                 container.kill()
             for task in tasks:
@@ -216,6 +221,7 @@ class PodWorker:
                 with contextlib.suppress(ApiError):
                     await self._runtime.api.persist("PATCH", f"{self._path}/status", {"status": current}, MERGE)
                     written = current
+                self.reported.set()
 
     async def _stop(self) -> None:
         grace = 0 if self._gone else self.pod["metadata"].get("deletionGracePeriodSeconds", 30)
