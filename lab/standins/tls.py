@@ -3,13 +3,12 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from concurrent import futures
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -111,9 +110,9 @@ def http_context(identity: Identity) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=identity.root.decode())
-    with tempfile.TemporaryDirectory(prefix="identity-") as directory:
-        path = Path(directory) / "pair.pem"
-        path.touch(mode=0o600)
-        path.write_bytes(identity.key + identity.chain)
-        context.load_cert_chain(path)
+    # A file in memory only: a pod's file system is read-only, and a key has no business on a disk.
+    with os.fdopen(os.memfd_create("identity"), "wb") as file:
+        file.write(identity.key + identity.chain)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
     return context
