@@ -322,8 +322,8 @@ def vm_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
     return rows
 
 
-def registration_problems(wanted: Mapping, service: Mapping | None, endpoints: Mapping | None) -> list[str]:
-    """Compare the Service and Endpoints of one VM service with what was registered (R15)."""
+def registration_problems(wanted: Mapping, endpoint: Mapping, service: Mapping | None, endpoints: Mapping | None) -> list[str]:
+    """Compare Service and Endpoints with one VM of a registration (R15)."""
     name = f"{wanted['namespace']}/{wanted['name']}"
     if service is None or endpoints is None:
         return [f"{'Service' if service is None else 'Endpoints'} {name} does not exist"]
@@ -333,16 +333,17 @@ def registration_problems(wanted: Mapping, service: Mapping | None, endpoints: M
     key = "alpha.istio.io/kubernetes-serviceaccounts"
     for kind, item in (("Service", service), ("Endpoints", endpoints)):
         accounts = ((item["metadata"].get("annotations") or {}).get(key) or "").split(",")
-        if wanted["service_account"] not in accounts:
-            problems.append(f"{kind} {name} lacks the annotation {key}: {wanted['service_account']}")
-    held = [
-        address["ip"]
-        for subset in endpoints.get("subsets") or []
-        for address in subset.get("addresses") or []
-        if wanted["port"] in [p["port"] for p in subset.get("ports") or []]
-    ]
-    if held.count(wanted["address"]) != 1:
-        problems.append(f"Endpoints {name} hold {wanted['address']}:{wanted['port']} {held.count(wanted['address'])} times, should be once")
+        if endpoint["service_account"] not in accounts:
+            problems.append(f"{kind} {name} lacks the annotation {key}: {endpoint['service_account']}")
+    for port in endpoint["ports"]:
+        held = [
+            address["ip"]
+            for subset in endpoints.get("subsets") or []
+            for address in subset.get("addresses") or []
+            if port["port"] in [p["port"] for p in subset.get("ports") or []]
+        ].count(endpoint["address"])
+        if held != 1:
+            problems.append(f"Endpoints {name} hold {endpoint['address']}:{port['port']} {held} times, should be once")
     return problems
 
 
@@ -353,8 +354,10 @@ def cluster_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
     rows = []
     for item in wanted["registrations"]:
         key = (item["namespace"], item["name"])
-        problems = registration_problems(item, services.get(key), endpoints.get(key))
-        rows.append(_row("R15", item["host"], problems, f"{item['name']} -> {item['address']}:{item['port']}"))
+        for endpoint in item["endpoints"]:
+            problems = registration_problems(item, endpoint, services.get(key), endpoints.get(key))
+            ports = ", ".join(f"{port['name']}:{port['port']}" for port in endpoint["ports"])
+            rows.append(_row("R15", endpoint["host"], problems, f"{item['namespace']}/{item['name']} -> {endpoint['address']} {ports}"))
     problems = [
         f"mesh setting {key} is {json.dumps(seen['mesh'].get(key))}, should be {json.dumps(value)}"
         for key, value in wanted["settings"].items()
@@ -369,14 +372,15 @@ def cluster_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
 
 def _request_row(result: Mapping, expect: str) -> Row:
     """R19: what a request to one VM service answered; C(result) is the task result of M(kubernetes.core.k8s_exec)."""
-    wanted, body = result["item"], result.get("stdout") or ""
-    url = f"http://{wanted['name']}.{wanted['namespace']}:{wanted['port']}"
+    (service, port), body = result["item"], result.get("stdout") or ""
+    url = f"http://{service['name']}.{service['namespace']}:{port['port']}"
+    hosts = ", ".join(endpoint["host"] for endpoint in service["endpoints"])
     problems = []
     if result.get("rc") != 0 or expect not in body:
         answer = " ".join((body or result.get("stderr") or result.get("msg") or "nothing").split())[:200]
         problems.append(f"{url} answers: {answer}")
     title = re.search(r"<title>(.*?)</title>", body, re.S)
-    return _row("R19", wanted["host"], problems, f"{url} answers {(title.group(1) if title else body[:60]).strip()}")
+    return _row("R19", hosts, problems, f"{url} answers {(title.group(1) if title else body[:60]).strip()}")
 
 
 def pilot_problems(deployments: t.Sequence[Mapping]) -> list[str]:

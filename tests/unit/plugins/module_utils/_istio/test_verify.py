@@ -158,18 +158,20 @@ SERVICE = {
     "spec": {"ports": [{"name": "http", "port": 9080}]},
 }
 ENDPOINTS = {"metadata": SERVICE["metadata"], "subsets": [{"addresses": [{"ip": "192.168.0.81"}], "ports": [{"port": 9080}]}]}
-REGISTRATION = {"host": "deb-nginx01", "name": "deb-nginx01", "namespace": "default", "port": 9080, "address": "192.168.0.81", "service_account": "default"}
+PORT = {"name": "http", "port": 9080}
+VM = {"host": "deb-nginx01", "address": "192.168.0.81", "service_account": "default", "ports": [PORT]}
+REGISTRATION = {"name": "deb-nginx01", "namespace": "default", "ports": [PORT], "endpoints": [VM]}
 
 
 def test_registration():
-    assert verify.registration_problems(REGISTRATION, SERVICE, ENDPOINTS) == []
-    assert "Service default/deb-nginx01 does not exist" in verify.registration_problems(REGISTRATION, None, ENDPOINTS)
+    assert verify.registration_problems(REGISTRATION, VM, SERVICE, ENDPOINTS) == []
+    assert "Service default/deb-nginx01 does not exist" in verify.registration_problems(REGISTRATION, VM, None, ENDPOINTS)
     twice = {**ENDPOINTS, "subsets": ENDPOINTS["subsets"] * 2}
-    assert "2 times" in verify.registration_problems(REGISTRATION, SERVICE, twice)[0]
+    assert "2 times" in verify.registration_problems(REGISTRATION, VM, SERVICE, twice)[0]
     selecting = {**SERVICE, "spec": {**SERVICE["spec"], "selector": {"app": "x"}}}
-    assert "selector" in verify.registration_problems(REGISTRATION, selecting, ENDPOINTS)[0]
+    assert "selector" in verify.registration_problems(REGISTRATION, VM, selecting, ENDPOINTS)[0]
     bare = {**ENDPOINTS, "metadata": {"name": "deb-nginx01", "namespace": "default"}}
-    assert "lacks the annotation" in verify.registration_problems(REGISTRATION, SERVICE, bare)[0]
+    assert "lacks the annotation" in verify.registration_problems(REGISTRATION, VM, SERVICE, bare)[0]
 
 
 def cluster(**changes):
@@ -180,7 +182,7 @@ def cluster(**changes):
         "pilot": [
             {"metadata": {"name": "istio-pilot", "generation": 2}, "spec": {"replicas": 1}, "status": {"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}}
         ],
-        "requests": [{"item": REGISTRATION, "rc": 0, "stdout": "<title>Welcome to nginx!</title>"}],
+        "requests": [{"item": [REGISTRATION, PORT], "rc": 0, "stdout": "<title>Welcome to nginx!</title>"}],
     }
     wanted = {"registrations": [REGISTRATION], "settings": {"disablePolicyChecks": True}, "expect": "Welcome to nginx!"}
     return {row.row: row for row in verify.cluster_rows(wanted, {**seen, **changes}, "cluster")}
@@ -194,10 +196,10 @@ def test_cluster_rows():
     assert not cluster(endpoints=[])["R15"].ok
     assert "disablePolicyChecks is null" in cluster(mesh={})["R18"].detail
     assert "no Deployment" in cluster(pilot=[])["R18"].detail
-    refused = [{"item": REGISTRATION, "rc": 0, "stdout": "UNAVAILABLE:upstream connect error or disconnect/reset before headers"}]
+    refused = [{"item": [REGISTRATION, PORT], "rc": 0, "stdout": "UNAVAILABLE:upstream connect error or disconnect/reset before headers"}]
     assert "UNAVAILABLE" in cluster(requests=refused)["R19"].detail
     assert not cluster(requests=refused)["R19"].ok
-    assert not cluster(requests=[{"item": REGISTRATION, "rc": 7, "stdout": "", "stderr": "refused"}])["R19"].ok
+    assert not cluster(requests=[{"item": [REGISTRATION, PORT], "rc": 7, "stdout": "", "stderr": "refused"}])["R19"].ok
 
 
 def test_a_rollout_that_is_under_way_is_not_done():
