@@ -55,7 +55,7 @@ lab-down: need-root venv ## stop the lab and remove every trace but the caches (
 
 .PHONY: lint
 lint: venv collection ## ansible-lint, yamllint, ruff, mypy, shellcheck, docs, changelog, galaxy-importer
-	@scripts/lint.py
+	@python scripts/lint.py
 
 .PHONY: sanity
 sanity: venv ## the whole of ansible-test sanity, on a clean copy
@@ -68,15 +68,15 @@ unit: venv collection ## unit tests
 
 .PHONY: molecule
 molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
-	@scripts/molecule.py $(SCENARIOS)
+	@python scripts/molecule.py $(SCENARIOS)
 
 .PHONY: bench
 bench: venv collection ## benchmarks of tests/bench
 	@PYTHONPATH=build/collections python -m pytest tests/bench -q $(ARGS)
 
 .PHONY: test
-test: need-root ## lint, sanity, unit, molecule; stops the lab at the end (root)
-	@scripts/test.py
+test: need-root venv ## lint, sanity, unit, molecule; stops the lab at the end (root)
+	@python scripts/test.py
 
 .PHONY: clean
 clean: ## remove build output; the caches stay, `rm -rf $(CACHE)` removes them too

@@ -92,6 +92,7 @@ def playbook() -> Playbook:
             stdin=subprocess.DEVNULL,
             text=True,
             timeout=900,
+            check=False,
         )
 
     return run

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Sum up a demonstration: topology, each row of the procedure with its result, the page that a pod fetched.
 
 Usage: demo.py VERIFY_REPORT PAGE SUMMARY

@@ -10,10 +10,10 @@ step() { printf '\n==== %s (%d s so far) ====\n' "$*" "$((SECONDS - start))"; }
 mkdir -p build
 rm -f "$report" build/demo.json build/page.html
 
-step "1/6 Debian packages; a minute or two when some are missing"
-make --no-print-directory deps
-step "2/6 Python environment; about 3 min when new"
+step "1/6 Python environment; about 3 min when new"
 make --no-print-directory venv collection
+step "2/6 Debian packages; a minute or two when some are missing"
+make --no-print-directory deps
 step "3/6 lab; 40 s from caches, about 10 min when they are empty"
 lab/lab down
 lab/lab up
@@ -28,6 +28,6 @@ if [ "$joined" -eq 0 ]; then
 fi
 step "6/6 summary"
 status=0
-scripts/demo.py "$report" build/page.html build/demo.json || status=$?
+"$MESH_EXPANSION_VENV/bin/python" scripts/demo.py "$report" build/page.html build/demo.json || status=$?
 printf '\nmake demo took %d s. The lab is up. Look around: lab/lab status, lab/lab exec director ipvsadm -Ln. Stop it: make lab-down\n' "$((SECONDS - start))"
 exit "$status"

@@ -21,7 +21,7 @@ INTERFACES = ("all", "default", "lo", "eth0", "vec0")
 def output(*command: str) -> str:
     """Return what a command prints; nothing when it is not there."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
     except FileNotFoundError:
         return ""
 

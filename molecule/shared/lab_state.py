@@ -60,7 +60,7 @@ def ssh_config() -> Path:
 def host_state(name: str) -> dict[str, Any]:
     script = Path(__file__).with_name("host_state.py").read_text()
     command = ["ssh", "-F", str(ssh_config()), name, "python3", "-"]
-    done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         raise LabStateError(f"cannot read the state of {name}: {done.stderr.strip()}. Is the lab up, and this command run in it? (lab/lab run …)")
     return json.loads(done.stdout)
