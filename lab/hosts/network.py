@@ -4,6 +4,7 @@ Nothing is created in the machine's own network namespace.
 """
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Any
 
@@ -18,6 +19,11 @@ def port_name(host: Host) -> str:
     """The bridge port of a host (15 characters at most)."""
     kind = "tap" if host.role == "director" else "v"
     return f"{kind}-{host.name}"[:15]
+
+
+def mac(address: str) -> str:
+    """A locally administered hardware address made of an IPv4 address."""
+    return "02:00:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
 
 
 def _ip(netns: str, *words: str) -> None:
@@ -45,7 +51,7 @@ def network_up() -> None:
     if site.bridge not in links:
         _ip(site.netns, "link", "add", site.bridge, "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
         # A fixed address: a bridge otherwise takes the lowest of its ports', which changes when hosts come and go.
-        _ip(site.netns, "link", "set", site.bridge, "address", "02:00:c0:a8:00:01", "up")
+        _ip(site.netns, "link", "set", site.bridge, "address", mac(site.gateway), "up")
         without_offloads(site.netns, site.bridge)
     _ip(site.netns, "address", "replace", f"{site.gateway}/{site.prefix_length}", "dev", site.bridge)
     _ip(site.netns, "address", "replace", f"{site.upstream_dns}/32", "dev", "lo")

@@ -6,7 +6,7 @@ import signal
 import time
 
 from lab import config, proc
-from lab.build import director, uml_shim
+from lab.build import director, store, uml_shim
 from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import network
@@ -21,11 +21,15 @@ def name(host: Host) -> str:
 
 
 def start(host: Host) -> None:
+    if proc.alive(name(host)):
+        return
     directory = host_dir(host)
     disk, seed = directory / "disk.cow", directory / "seed.img"
     if not disk.exists():
         proc.run(["mkfs.ext4", "-q", "-F", "-d", host_rootfs(host), seed, "16M"])
-    (config.run_dir() / "uml").mkdir(parents=True, exist_ok=True)
+    control = config.run_dir() / "uml"
+    store.remove_tree(control)  # left by a kernel that was killed, it would make this one take another name
+    control.mkdir(parents=True)
     argv = [
         "linux.uml",
         f"mem={MEMORY_MB}M",
@@ -33,12 +37,13 @@ def start(host: Host) -> None:
         f"ubd1={seed}",
         "root=/dev/ubda",
         "rw",
-        f"vec0:transport=tap,ifname={network.port_name(host)}",
+        # A fixed address: neighbours keep the old one for half a minute after a reboot.
+        f"vec0:transport=tap,ifname={network.port_name(host)},mac={network.mac(host.address)}",
         "con=null",
         "con0=null,fd:1",
         "ssl=null",
         f"umid={host.name}",
-        f"uml_dir={config.run_dir()}/uml/",
+        f"uml_dir={control}/",
         f"systemd.machine_id={machine_id(host)}",
         f"systemd.hostname={host.name}",
         "quiet",
