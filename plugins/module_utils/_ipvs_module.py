@@ -70,7 +70,7 @@ def run(
     module: t.Any,
     parse: t.Callable[[], t.Sequence[options.Wanted]],
     purge: str,
-    vips: t.Optional[t.Sequence[str]],
+    vips: t.Sequence[str] | None,
     report: t.Callable[[Outcome], dict[str, t.Any]],
     connect: t.Callable[..., Client],
 ) -> None:

@@ -23,8 +23,7 @@ _MESSAGE_OVERHEAD = 20
 _READ_ATTEMPTS = 3
 
 _NO_PERMISSION = (
-    "no permission to use IPVS: the kernel wants CAP_NET_ADMIN in the initial user namespace, "
-    "so run as root (become: true), not in an unprivileged container"
+    "no permission to use IPVS: the kernel wants CAP_NET_ADMIN in the initial user namespace, so run as root (become: true), not in an unprivileged container"
 )
 
 T = t.TypeVar("T")
@@ -56,7 +55,7 @@ class Client:
         self._chunk_bytes = min(CHUNK_BYTES, channel.send_limit())
 
     @classmethod
-    def open(cls, load: bool = True, channel: t.Optional[Channel] = None) -> Client:
+    def open(cls, load: bool = True, channel: Channel | None = None) -> Client:
         """The kernel looks for the module itself when asked for the family; `load` adds modprobe, for kernels without that alias."""
         channel = channel or Channel()
         try:

@@ -171,46 +171,46 @@ class ReplyDecoder:
                 _D_TUN_TYPE: "B", _D_TUN_PORT: "2s", _D_TUN_FLAGS: "H",
             }
         )  # fmt: skip
-        self._statistics = codec.AttributeReader({number: "Q" for number in range(1, len(_STATISTICS) + 1)})
+        self._statistics = codec.AttributeReader(dict.fromkeys(range(1, len(_STATISTICS) + 1), "Q"))
         self._config = codec.AttributeReader({_TIMEOUT_TCP: "I", _TIMEOUT_FIN: "I", _TIMEOUT_UDP: "I"})
         self._info = codec.AttributeReader({1: "I", 2: "I"})
         self._daemon = codec.AttributeReader({1: "I", 2: "text", 3: "I"})
 
-    def service(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> model.Service:
+    def service(self, buffer: bytes | bytearray, start: int, end: int) -> model.Service:
         return self._to_service(self._service_values(buffer, start, end))
 
-    def service_state(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> tuple[model.Service, dict[str, int]]:
+    def service_state(self, buffer: bytes | bytearray, start: int, end: int) -> tuple[model.Service, dict[str, int]]:
         values = self._service_values(buffer, start, end)
         return self._to_service(values), self._counters(values.get(_S_STATS64))
 
-    def server(self, buffer: t.Union[bytes, bytearray], start: int, end: int, family: int) -> model.RealServer:
+    def server(self, buffer: bytes | bytearray, start: int, end: int, family: int) -> model.RealServer:
         return self._to_server(self._server_values(buffer, start, end), family)
 
-    def server_state(self, buffer: t.Union[bytes, bytearray], start: int, end: int, family: int) -> model.ServerState:
+    def server_state(self, buffer: bytes | bytearray, start: int, end: int, family: int) -> model.ServerState:
         values = self._server_values(buffer, start, end)
         counts = (values.get(number, 0) for number in (_D_ACTIVE, _D_INACTIVE, _D_PERSISTENT))
         return model.ServerState(self._to_server(values, family), model.Connections(*counts), self._counters(values.get(_D_STATS64)))
 
-    def timeouts(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> dict[str, int]:
+    def timeouts(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, int]:
         values = self._config.read(buffer, start, end)
         names = (("tcp", _TIMEOUT_TCP), ("tcp_fin", _TIMEOUT_FIN), ("udp", _TIMEOUT_UDP))
         return {name: _needed(values, number) for name, number in names}
 
-    def info(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> dict[str, t.Any]:
+    def info(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, t.Any]:
         values = self._info.read(buffer, start, end)
         version = _needed(values, 1)
         text = f"{version >> 16 & 255}.{version >> 8 & 255}.{version & 255}"
         return {"version": text, "connection_table_size": _needed(values, 2)}
 
-    def daemon(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> dict[str, t.Any]:
+    def daemon(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, t.Any]:
         values = self._daemon.read(_needed(self._top.read(buffer, start, end), _DAEMON), 0)
         state = {1: "master", 2: "backup"}.get(_needed(values, 1), "unknown")
         return {"state": state, "mcast_interface": _needed(values, 2), "syncid": _needed(values, 3)}
 
-    def _service_values(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> dict[int, t.Any]:
+    def _service_values(self, buffer: bytes | bytearray, start: int, end: int) -> dict[int, t.Any]:
         return self._service.read(_needed(self._top.read(buffer, start, end), _SERVICE), 0)
 
-    def _server_values(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> dict[int, t.Any]:
+    def _server_values(self, buffer: bytes | bytearray, start: int, end: int) -> dict[int, t.Any]:
         return self._dest.read(_needed(self._top.read(buffer, start, end), _DEST), 0)
 
     @staticmethod
@@ -250,7 +250,7 @@ class ReplyDecoder:
             values.get(_D_TUN_FLAGS, 0),
         )
 
-    def _counters(self, block: t.Optional[bytes]) -> dict[str, int]:
+    def _counters(self, block: bytes | None) -> dict[str, int]:
         """The 64-bit counters; kernels before 4.1 have none."""
         values = {} if block is None else self._statistics.read(block, 0)
         return {name: values.get(number, 0) for number, name in enumerate(_STATISTICS, 1)}

@@ -36,7 +36,7 @@ from .reconcile import concerned, predict, reconcile
 FAILED, INVALID, UNAVAILABLE = 1, 2, 3
 
 
-def main(arguments: t.Optional[t.Sequence[str]] = None, connect: t.Callable[[], Client] = Client.open) -> int:
+def main(arguments: t.Sequence[str] | None = None, connect: t.Callable[[], Client] = Client.open) -> int:
     options = _parser().parse_args(arguments)
     try:
         _run(options, connect)

@@ -168,7 +168,7 @@ class ServiceState(t.NamedTuple):
     servers: t.Sequence[ServerState]
 
 
-def lines(table: Table, keys: t.Optional[t.Collection[ServiceKey]] = None) -> list[str]:
+def lines(table: Table, keys: t.Collection[ServiceKey] | None = None) -> list[str]:
     """The table, or the part of it that is about some services, sorted."""
     chosen = sorted(table if keys is None else [key for key in table if key in keys])
     return [line for key in chosen for line in table[key].lines()]

@@ -63,7 +63,7 @@ class Wanted:
     """What a virtual service should be. Real servers that are None are not looked at."""
 
     service: model.Service
-    servers: t.Optional[t.Sequence[WantedServer]] = None
+    servers: t.Sequence[WantedServer] | None = None
     state: str = PRESENT
 
 
@@ -121,7 +121,7 @@ def parse_addresses(values: t.Any, name: str = "vips") -> list[bytes]:
     return found
 
 
-def _parse_service(entry: t.Any, place: str, problems: list[str]) -> t.Optional[Wanted]:
+def _parse_service(entry: t.Any, place: str, problems: list[str]) -> Wanted | None:
     try:
         values = _with_defaults(entry, SERVICE_DEFAULTS)
         key = _key(values)
@@ -315,7 +315,7 @@ def _choice(values: t.Mapping[str, t.Any], option: str, choices: t.Collection[st
     return str(values[option])
 
 
-def _endpoint(value: t.Any, option: str) -> tuple[bytes, t.Optional[int]]:
+def _endpoint(value: t.Any, option: str) -> tuple[bytes, int | None]:
     """Packed address and port, which is None if there is none."""
     if not isinstance(value, str) or not value:
         raise _EntryError(f"{option} is missing: write ADDRESS:PORT, or [ADDRESS]:PORT for IPv6")

@@ -23,7 +23,7 @@ class Operation(t.NamedTuple):
 
     kind: str
     service: model.Service
-    server: t.Optional[model.RealServer] = None
+    server: model.RealServer | None = None
 
     def __str__(self) -> str:
         """As the command line of ipvsadm that does the same."""

@@ -17,6 +17,7 @@ from .plan import PURGE_ALL, PURGE_SERVERS, PURGE_SERVICES, Operation, drained_k
 
 ROUNDS = 5
 
+
 class Drained(t.NamedTuple):
     """A real server that gets no new connections, and the connections it still has."""
 
@@ -110,7 +111,7 @@ def converge(
     vips: t.Collection[bytes] = (),
     drain_timeout: float = 0,
     drain_remove: bool = False,
-    progress: t.Optional[Progress] = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Reconciles, waits for drained servers, and removes them if they are to be removed."""
     outcome = reconcile(client, wanted, purge, vips)
@@ -131,7 +132,7 @@ def wait_drained(
     client: Client,
     wanted: t.Sequence[Wanted],
     timeout: float,
-    progress: t.Optional[Progress] = None,
+    progress: Progress | None = None,
     interval: float = 1.0,
     clock: t.Callable[[], float] = time.monotonic,
     sleep: t.Callable[[float], None] = time.sleep,
@@ -143,9 +144,7 @@ def wait_drained(
     started = clock()
     services = {service for service, _server in keys}
     while True:
-        counts = {
-            (state.service.key, server.server.key): server.connections for state in client.read_states(services.__contains__) for server in state.servers
-        }
+        counts = {(state.service.key, server.server.key): server.connections for state in client.read_states(services.__contains__) for server in state.servers}
         found = []
         for service, server in keys:
             connections = counts.get((service, server), model.Connections())

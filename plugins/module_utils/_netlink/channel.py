@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -45,11 +46,9 @@ def open_socket(timeout: float) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
-        try:
+        # Only a reserve: a full buffer is noticed and survived.
+        with contextlib.suppress(PermissionError):
             sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
-        except PermissionError:
-            # Only a reserve: a full buffer is noticed and survived.
-            pass
         sock.bind((0, 0))
     except OSError as exc:
         sock.close()
@@ -63,7 +62,7 @@ class Channel:
     def __init__(self, timeout: float = 10.0, opener: t.Callable[[float], socket.socket] = open_socket) -> None:
         self._timeout = timeout
         self._opener = opener
-        self._socket: t.Optional[socket.socket] = None
+        self._socket: socket.socket | None = None
         self._buffer = bytearray(_READ_SIZE)
         self._sequence = 0
 
@@ -72,7 +71,7 @@ class Channel:
             self._socket.close()
             self._socket = None
 
-    def family(self, name: str, module: t.Optional[str] = None) -> int:
+    def family(self, name: str, module: str | None = None) -> int:
         """The number of a family; loads the kernel module if the kernel itself does not find it by the family's name."""
         try:
             return self._family(name)

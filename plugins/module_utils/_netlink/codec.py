@@ -62,7 +62,7 @@ class Message(t.NamedTuple):
     end: int
 
 
-def messages(buffer: t.Union[bytes, bytearray], size: int) -> t.Iterator[Message]:
+def messages(buffer: bytes | bytearray, size: int) -> t.Iterator[Message]:
     offset = 0
     while offset < size:
         if size - offset < HEADER.size:
@@ -74,7 +74,7 @@ def messages(buffer: t.Union[bytes, bytearray], size: int) -> t.Iterator[Message
         offset += (length + 3) & ~3
 
 
-def code(buffer: t.Union[bytes, bytearray], start: int, end: int) -> int:
+def code(buffer: bytes | bytearray, start: int, end: int) -> int:
     """The errno (0 for none) at the head of an NLMSG_ERROR or NLMSG_DONE payload."""
     if end - start < _CODE.size:
         raise DecodeError(f"{end - start} bytes are too few for an error code")
@@ -84,7 +84,7 @@ def code(buffer: t.Union[bytes, bytearray], start: int, end: int) -> int:
     return -value
 
 
-def generic_payload(buffer: t.Union[bytes, bytearray], start: int, end: int) -> int:
+def generic_payload(buffer: bytes | bytearray, start: int, end: int) -> int:
     """Where the attributes of a generic netlink message begin."""
     if end - start < GENERIC_HEADER.size:
         raise DecodeError(f"{end - start} bytes are too few for a generic netlink header")
@@ -104,7 +104,7 @@ class AttributeReader:
         self._kinds = dict(kinds)
         self._layouts: dict[int, tuple[struct.Struct, tuple[bytes, ...], tuple[int, ...], tuple[int, ...]]] = {}
 
-    def read(self, buffer: t.Union[bytes, bytearray], start: int, end: t.Optional[int] = None) -> dict[int, t.Any]:
+    def read(self, buffer: bytes | bytearray, start: int, end: int | None = None) -> dict[int, t.Any]:
         if end is None:
             end = len(buffer)
         known = self._layouts.get(end - start)
@@ -120,7 +120,7 @@ class AttributeReader:
                 return result
         return self._walk(buffer, start, end)
 
-    def _walk(self, buffer: t.Union[bytes, bytearray], start: int, end: int) -> dict[int, t.Any]:
+    def _walk(self, buffer: bytes | bytearray, start: int, end: int) -> dict[int, t.Any]:
         result: dict[int, t.Any] = {}
         headers: list[bytes] = []
         numbers: list[int] = []
