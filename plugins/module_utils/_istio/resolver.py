@@ -107,3 +107,15 @@ def hosts_entry(original: str, address: str, hostname: str) -> str:
     if not present:
         lines.append(" ".join([wanted, *dict.fromkeys([*moved, hostname])]))
     return "\n".join(lines) + "\n"
+
+
+def hosts_restored(current: str, written: str, original: str) -> str:
+    """The hosts file without our changes and with those that others made since: our lines go, lines that we took out return."""
+    before, ours, result = original.splitlines(), written.splitlines(), []
+    added = [line for line in ours if line not in before]
+    for line in current.splitlines():
+        if line in added:
+            added.remove(line)
+        else:
+            result.append(line)
+    return "\n".join([*result, *(line for line in before if line not in ours and line not in result)]) + "\n"

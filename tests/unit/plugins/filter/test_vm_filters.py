@@ -29,6 +29,7 @@ def filter_named(name: str) -> t.Callable[..., t.Any]:
         ("nameservers", ("nameserver 192.0.2.53",), ["192.0.2.53"]),
         ("resolv_conf", ("", ["127.0.0.1"], "n"), "# n\nnameserver 127.0.0.1\n"),
         ("hosts_entry", ("", "192.0.2.81", "web"), "192.0.2.81 web\n"),
+        ("hosts_restored", ("192.0.2.81 web\n192.0.2.7 db", "192.0.2.81 web", "127.0.1.1 web"), "192.0.2.7 db\n127.0.1.1 web\n"),
         ("inbound_ports", ([{"name": "web", "port": 9080}],), "9080"),
         ("cluster_env", ("10.96.0.0/12",), {"ISTIO_SERVICE_CIDR": "10.96.0.0/12", "ISTIO_SYSTEM_NAMESPACE": "istio-system", "ISTIO_CP_AUTH": "MUTUAL_TLS"}),
         ("env_file", ("A=1\n", {"A": 2}), "A=2\n"),

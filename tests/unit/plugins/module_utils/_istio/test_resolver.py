@@ -85,3 +85,16 @@ def test_hosts_entry(before: str, after: str) -> None:
 def test_hosts_entry_refuses_what_is_no_address() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         resolver.hosts_entry("", "nonsense", "web")
+
+
+@pytest.mark.parametrize(
+    ("current", "result"),
+    [
+        ("127.0.0.1 localhost\n192.168.0.81 web\n", "127.0.0.1 localhost\n127.0.1.1 web\n"),
+        ("127.0.0.1 localhost\n192.168.0.81 web\n10.0.0.1 db\n", "127.0.0.1 localhost\n10.0.0.1 db\n127.0.1.1 web\n"),
+        ("127.0.0.1 localhost\n127.0.1.1 web\n", "127.0.0.1 localhost\n127.0.1.1 web\n"),
+    ],
+)
+def test_hosts_restored(current: str, result: str) -> None:
+    original = "127.0.0.1 localhost\n127.0.1.1 web\n"
+    assert resolver.hosts_restored(current, resolver.hosts_entry(original, "192.168.0.81", "web"), original) == result
