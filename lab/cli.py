@@ -11,7 +11,7 @@ from typing import NoReturn
 from lab import config, deps, hosts, proc, up
 from lab.build import kubernetes
 from lab.errors import LabError
-from lab.hosts.ssh import quote
+from lab.hosts.remote import quote
 
 
 def _require_network() -> str:

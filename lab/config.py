@@ -106,14 +106,14 @@ def parse_topology(data: dict[str, Any]) -> Topology:
     values = dict(data)
     netns = values["netns"]
     subnet = ipaddress.ip_network(values["subnet"])
-    pods = ipaddress.ip_network(values["pod_cidr"])
+    pods = ipaddress.IPv4Network(values["pod_cidr"])
     hosts: list[Host] = []
     for entry in values.pop("hosts"):
         if entry["role"] not in ROLES:
             raise LabError(f"topology: host {entry['name']}: role {entry['role']!r} is none of {', '.join(ROLES)}")
         if ipaddress.ip_address(entry["address"]) not in subnet:
             raise LabError(f"topology: host {entry['name']}: {entry['address']} is outside {subnet}")
-        if entry["role"] == "node" and not ipaddress.ip_network(entry["pod_cidr"]).subnet_of(pods):
+        if entry["role"] == "node" and not ipaddress.IPv4Network(entry["pod_cidr"]).subnet_of(pods):
             raise LabError(f"topology: host {entry['name']}: {entry['pod_cidr']} is outside {pods}")
         own = None if entry["role"] == "director" else f"{netns}-{entry['name']}"
         hosts.append(Host(netns=own, **entry))
@@ -124,7 +124,7 @@ def parse_topology(data: dict[str, Any]) -> Topology:
     return Topology(hosts=tuple(hosts), **values)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def topology() -> Topology:
     path = Path(__file__).with_name("topology.yml")
     return parse_topology(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -17,7 +17,7 @@ from lab.build import director, envoy, kubernetes, rootfs, store, uml_shim
 from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import cgroups, leftovers, network
-from lab.hosts.ssh import keys_up, ssh
+from lab.hosts.remote import keys_up, ssh
 from lab.steps import Step, run_steps
 
 

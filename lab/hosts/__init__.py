@@ -4,7 +4,7 @@ from __future__ import annotations
 from lab.hosts.files import host_rootfs
 from lab.hosts.lifecycle import host_down, host_up, leader, prepare, reboot, running, start, wait_ready
 from lab.hosts.network import network_down, network_up
-from lab.hosts.ssh import host_exec, ssh, ssh_argv
+from lab.hosts.remote import host_exec, ssh, ssh_argv
 
 __all__ = [
     "host_down",

@@ -4,6 +4,7 @@ So `down` also cleans up after a crash half-way, or after the state directory ha
 """
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -107,10 +108,8 @@ def end_processes(patience: float = 2) -> None:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def unmount_all() -> None:

@@ -7,7 +7,7 @@ from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import nspawn, uml
 from lab.hosts.files import host_dir, host_rootfs, write_host_files
-from lab.hosts.ssh import host_key, public_key, ssh
+from lab.hosts.remote import host_key, public_key, ssh
 
 BOOT_TIMEOUT = {"director": 90, "node": 45, "vm": 45}
 

@@ -11,7 +11,7 @@ from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import network
 from lab.hosts.files import host_dir, host_rootfs, machine_id
-from lab.hosts.ssh import ssh
+from lab.hosts.remote import ssh
 
 MEMORY_MB = 384
 
