@@ -29,14 +29,14 @@ def exec_in_pod(pod: str, namespace: str, command: Sequence[str], stdout: Binary
     """Run a command, its output to ours (or to the given files); returns its exit status. `pod` may be a Deployment."""
     client = Client()
     try:
-        name = _choose(pod, namespace, client.call("GET", f"/api/v1/namespaces/{namespace}/pods")["items"])
+        name = choose(pod, namespace, client.call("GET", f"/api/v1/namespaces/{namespace}/pods")["items"])
     finally:
         client.close()
     with inside(config.topology().netns):
         return asyncio.run(_exec(name, namespace, command, stdout or sys.stdout.buffer, stderr or sys.stderr.buffer))
 
 
-def _choose(wanted: str, namespace: str, pods: Sequence[Json]) -> str:
+def choose(wanted: str, namespace: str, pods: Sequence[Json]) -> str:
     """The pod of that name, else the newest running one of the Deployment of that name."""
     running = [p for p in pods if p["status"].get("phase") == "Running" and not p["metadata"].get("deletionTimestamp")]
     for pod in running:
