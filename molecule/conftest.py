@@ -82,9 +82,9 @@ def pod(core: client.CoreV1Api) -> Pod:
 def playbook() -> Playbook:
     """Run ansible-playbook on the lab; the caller looks at the exit status."""
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, inventory: Path | str = "inventory/lab", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["ansible-playbook", "-i", "inventory/lab", *arguments],
+            ["ansible-playbook", "-i", str(inventory), *arguments],
             cwd=ROOT,
             env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
             stdout=subprocess.PIPE,
