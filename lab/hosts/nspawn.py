@@ -47,7 +47,9 @@ def start(host: Host) -> None:
         "--link-journal=no",
         f"--setenv={proc.MARKER}=1",
     ]
-    proc.start(f"host-{host.name}", cgroups.wrapped(host, argv))
+    # A given network namespace is the container's own, but only so does nspawn let it write its network sysctls.
+    writable = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+    proc.start(f"host-{host.name}", cgroups.wrapped(host, argv), env=writable)
 
 
 def stop(host: Host, hard: bool) -> None:
