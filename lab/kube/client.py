@@ -28,19 +28,26 @@ class ApiAnswer(LabError):
         self.status = status
 
 
+class NoAnswer(LabError):
+    """The API server could not be reached."""
+
+
 class Client:
     """As the cluster's administrator."""
 
     def __init__(self) -> None:
         site = config.topology()
         pki = config.state_dir() / "pki"
-        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        try:
+            context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+            context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        except FileNotFoundError as error:
+            raise NoAnswer(f"no keys of the lab's Kubernetes in {pki}: `lab/lab up` makes them") from error
         self._netns = site.netns
         self._connection = http.client.HTTPSConnection(site.gateway, site.api_port, context=context, timeout=TIMEOUT)
 
     def call(self, method: str, path: str, body: Json | None = None, content: str = "application/json") -> Json:
-        """One request; raises ApiAnswer for an answer that is no success, OSError when there is none."""
+        """One request; raises ApiAnswer for an answer that is no success, NoAnswer when there is none."""
         data = self.raw(method, path, None if body is None else json.dumps(body), content)
         document: Json = json.loads(data)
         return document
@@ -53,12 +60,12 @@ class Client:
             self._connection.request(method, path, body, {"Content-Type": content, "Accept": "application/json"})
             response = self._connection.getresponse()
             text = response.read().decode()
-        except http.client.HTTPException as error:
+        except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise ConnectionError(f"{method} {path}: {error!r}") from error
-        except OSError:
-            self._connection.close()
-            raise
+            raise NoAnswer(
+                f"{method} {path}: the API server does not answer ({error or repr(error)}); "
+                "`lab/lab up` starts it, `lab/lab logs kube-apiserver` shows its log"
+            ) from error
         if response.status >= 400:
             raise ApiAnswer(response.status, f"{method} {path}: {response.status}: {_message(text)}")
         return text

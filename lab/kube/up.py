@@ -152,16 +152,15 @@ def down() -> None:
 def status() -> dict[str, Any]:
     """What runs, as plain data."""
     state: dict[str, Any] = {"processes": {name: proc.alive(name) for name in reversed(PROCESSES)}}
-    client = Client()
     try:
+        client = Client()
         state["ready"] = client.raw("GET", "/readyz") == "ok"
         state["unavailable"] = objects.unavailable(client)
         state["pods"] = {
             f"{p['metadata']['namespace']}/{p['metadata']['name']}": p["status"].get("phase", "Unknown") for p in client.call("GET", "/api/v1/pods")["items"]
         }
-    except (OSError, LabError) as error:
+        client.close()
+    except LabError as error:
         state["ready"] = False
         state["problem"] = str(error)
-    finally:
-        client.close()
     return state

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import hashlib
 import ipaddress
@@ -101,8 +102,10 @@ async def attach(netns: str, node_netns: str, address: str, gateway: str) -> Non
     await _ip("-n", netns, "-batch", "-", script=pod_commands(address, gateway))
 
 
-async def detach(netns: str) -> None:
-    """Remove the namespace; its veth pair goes with it."""
+async def detach(netns: str, node_netns: str) -> None:
+    """Remove the veth pair, and the namespace: with the namespace alone, the pair would go only some time later."""
+    with contextlib.suppress(NetworkError):  # there is none, or the node has gone
+        await _ip("-n", node_netns, "link", "del", veth_name(netns))
     if netns_path(netns).exists():
         await _ip("netns", "del", netns)
 

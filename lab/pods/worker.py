@@ -125,7 +125,7 @@ class PodWorker:
         gateway = str(self.node.pool.gateway)
         while not self._leave.is_set():
             try:
-                await network.detach(self._netns)
+                await network.detach(self._netns, self.node.netns)
                 await network.attach(self._netns, self.node.netns, self._address, gateway)
                 return
             except (network.NetworkError, OSError) as error:
@@ -134,7 +134,7 @@ class PodWorker:
 
     async def _leave_network(self) -> None:
         if self._address is not None:
-            await network.detach(self._netns)
+            await network.detach(self._netns, self.node.netns)
             self.node.pool.give_back(self._address)
             self._address = None
 
