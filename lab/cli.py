@@ -12,6 +12,7 @@ from lab import config, deps, hosts, proc, up
 from lab.build import kubernetes
 from lab.errors import LabError
 from lab.hosts.remote import quote
+from lab.kube import pods
 
 
 def _require_network() -> str:
@@ -64,8 +65,7 @@ def cmd_status(args: argparse.Namespace) -> int:
     up.require_root()
     state = up.status()
     print(json.dumps(state, indent=2, default=str))
-    complete = state["network"] and all(host["ssh"] for host in state["hosts"].values()) and all(state["services"].values())
-    return 0 if complete else 1
+    return 0 if up.complete(state) else 1
 
 
 def cmd_run(args: argparse.Namespace) -> NoReturn:
@@ -86,8 +86,6 @@ def cmd_kubectl(args: argparse.Namespace) -> NoReturn:
 
 
 def cmd_pod_exec(args: argparse.Namespace) -> int:
-    from lab.kube import pods
-
     words = _command(args.argv, "pod-exec sleep curl -s http://deb-nginx01:9080")
     _require_network()
     return int(pods.exec_in_pod(args.pod, args.namespace, words))

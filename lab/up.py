@@ -3,13 +3,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from lab import aptrepo, config, hosts, proc
@@ -18,6 +16,9 @@ from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import cgroups, leftovers, network
 from lab.hosts.remote import keys_up, ssh
+from lab.kube import up as kube
+from lab.sidecar import build as sidecar
+from lab.standins import deploy as standins
 from lab.steps import Step, run_steps
 
 
@@ -38,25 +39,6 @@ def exclusive() -> Iterator[None]:
         yield
 
 
-def _part(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
-            return _Missing(name)
-        raise
-
-
-class _Missing(ModuleType):
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args: None
-
-
-def _build_sidecar() -> Path:
-    built: Path = _part("lab.sidecar.build").build()
-    return built
-
-
 def _build_director() -> None:
     director.build()
     uml_shim.build()
@@ -70,7 +52,7 @@ def build_steps() -> list[Step]:
         Step("director's disk image and kernel helper", _build_director, 0 if director.cached() else 10),
         Step("package repository", aptrepo.build, 0 if aptrepo.cached() else 15),
         Step("Envoy binary", envoy.build, 0 if envoy.cached() else 10),
-        Step("sidecar package", _build_sidecar, 0 if envoy.cached() else 20),
+        Step("sidecar package", sidecar.build, 0 if envoy.cached() else 20),
     ]
 
 
@@ -90,9 +72,9 @@ class Bringup:
             Step("network", self._network),
             Step("package repository and upstream DNS", self._services),
             Step("director starts in the background", self._start_director),
-            Step("Kubernetes API server starts in the background", _part("lab.kube.up").start),
+            Step("Kubernetes API server starts in the background", kube.start),
             Step("nodes and VMs boot", self._containers, 4),
-            *_part("lab.kube.up").steps()[1:],
+            *kube.steps()[1:],
             Step("director answers", self._director_answers, 2),
             Step("Istio stand-ins", self._standins, 10),
             Step("package lists of the VMs", self._package_lists, 1),
@@ -108,7 +90,7 @@ class Bringup:
         www = config.www_dir()
         www.mkdir(parents=True, exist_ok=True)
         _link(www / "debian", aptrepo.build())
-        _part("lab.sidecar.build").publish(_build_sidecar(), www)
+        sidecar.publish(sidecar.build(), www)
         site = config.topology()
         python = config.venv_python()
         server = [python, "-m", "http.server", "--bind", site.gateway, "--directory", str(www), str(site.http_port)]
@@ -124,13 +106,13 @@ class Bringup:
             hosts.prepare(host)
         nodes = [host for host in missing if host.role == "node"]
         if nodes:
-            _part("lab.kube.up").prepare_hosts(nodes)
+            kube.prepare_hosts(nodes)
         for host in missing:
             hosts.start(host)
         self._all(hosts.wait_ready, self.containers)
 
     def _standins(self) -> None:
-        _part("lab.standins.deploy").up()
+        standins.up()
 
     def _director_answers(self) -> None:
         if self.director is not None:
@@ -184,7 +166,7 @@ def down() -> float:
 
 def _kubernetes_down() -> None:
     try:
-        _part("lab.kube.up").down()
+        kube.down()
     except (LabError, OSError) as error:
         # Its processes are found by other means below; the last step judges.
         print(f"({error}) ", end="", flush=True)
@@ -222,6 +204,19 @@ def fresh_logs() -> None:
         shutil.rmtree(config.log_dir())
 
 
+def complete(state: dict[str, Any]) -> bool:
+    """Whether a status says that all of the lab works."""
+    cluster = state.get("kubernetes", {})
+    return bool(
+        state["network"]
+        and all(host["ssh"] for host in state["hosts"].values())
+        and all(state["services"].values())
+        and all(cluster.get("processes", {}).values())
+        and cluster.get("ready")
+        and not cluster.get("unavailable")
+    )
+
+
 def status() -> dict[str, Any]:
     """What runs, as plain data."""
     site = config.topology()
@@ -231,5 +226,5 @@ def status() -> dict[str, Any]:
         state["hosts"][host.name] = {"address": host.address, "running": hosts.running(host), "ssh": answers}
     state["services"] = {name: proc.alive(name) for name in ("http", "upstream-dns")}
     if state["network"]:
-        state["kubernetes"] = _part("lab.kube.up").status()
+        state["kubernetes"] = kube.status()
     return state
