@@ -56,13 +56,15 @@ def processes() -> list[int]:
 
 def mounts() -> list[str]:
     """Mount points in the state directory, the last mounted first."""
-    state = f"{config.state_dir()}/"
-    points = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")
-        if point.startswith(state):
-            points.append(point)
-    return points[::-1]
+    return mount_points(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))[::-1]
+
+
+def mount_points(mountinfo: str) -> list[str]:
+    """Mount points in the state directory, also in that of a user with another cache (there is one lab per machine)."""
+    own = f"{config.state_dir()}/"
+    suffix = "/".join(("", *config.state_dir().parts[-2:], ""))
+    points = [line.split()[4].encode().decode("unicode_escape") for line in mountinfo.splitlines()]
+    return [point for point in points if point.startswith(own) or suffix in point]
 
 
 def interfaces() -> list[str]:

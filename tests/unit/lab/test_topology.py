@@ -11,7 +11,7 @@ import yaml
 
 from lab import config
 from lab.errors import LabError
-from lab.hosts import files, network, remote
+from lab.hosts import files, leftovers, network, remote
 
 DATA: dict[str, Any] = yaml.safe_load((config.repo_root() / "lab" / "topology.yml").read_text(encoding="utf-8"))
 
@@ -93,3 +93,12 @@ def test_client_configuration_checks_host_keys(monkeypatch: pytest.MonkeyPatch, 
     text = remote.client_config()
     assert "StrictHostKeyChecking yes" in text
     assert f"UserKnownHostsFile {tmp_path}/mesh-expansion/lab/ssh/known_hosts" in text
+
+
+def test_mounts_of_the_lab_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    line = "36 35 98:0 / {} rw,noatime shared:1 - ext4 /dev/vda rw\n"
+    own = f"{tmp_path}/mesh-expansion/lab/etcd"
+    other = "/home/a\\040b/.cache/mesh-expansion/lab/hosts/vm/root"
+    points = leftovers.mount_points("".join(line.format(point) for point in ("/", own, other, "/srv/lab/x")))
+    assert points == [own, "/home/a b/.cache/mesh-expansion/lab/hosts/vm/root"]
