@@ -54,21 +54,31 @@ class Client:
 
     def raw(self, method: str, path: str, body: str | None = None, content: str = "application/json") -> str:
         try:
-            if self._connection.sock is None:
-                with inside(self._netns):
-                    self._connection.connect()
-            self._connection.request(method, path, body, {"Content-Type": content, "Accept": "application/json"})
-            response = self._connection.getresponse()
-            text = response.read().decode()
+            status, text = self._exchange(method, path, body, content)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise NoAnswer(
                 f"{method} {path}: the API server does not answer ({error or repr(error)}); "
                 "`lab/lab up` starts it, `lab/lab logs kube-apiserver` shows its log"
             ) from error
-        if response.status >= 400:
-            raise ApiAnswer(response.status, f"{method} {path}: {response.status}: {_message(text)}")
+        if status >= 400:
+            raise ApiAnswer(status, f"{method} {path}: {status}: {_message(text)}")
         return text
+
+    def _exchange(self, method: str, path: str, body: str | None, content: str) -> tuple[int, str]:
+        used_before = self._connection.sock is not None
+        try:
+            if not used_before:
+                with inside(self._netns):
+                    self._connection.connect()
+            self._connection.request(method, path, body, {"Content-Type": content, "Accept": "application/json"})
+            response = self._connection.getresponse()
+            return response.status, response.read().decode()
+        except (http.client.RemoteDisconnected, ConnectionError):
+            self._connection.close()
+            if not used_before:
+                raise
+            return self._exchange(method, path, body, content)  # it had been idle for too long
 
     def close(self) -> None:
         self._connection.close()
