@@ -104,6 +104,7 @@ def test_a_healthy_vm_holds_every_row():
         ("nat", NAT.replace("--dport 9080", "--dport 80"), "R14", "9080 is not captured"),
         ("envoy", {"clusters": [], "listeners": []}, "R16", f"no cluster outbound|9080||{FQDN}"),
         ("envoy", {"msg": "connection refused"}, "R16", "connection refused"),
+        ("envoy", {"msg": "connection refused"}, "R17", "could not be read"),
     ],
 )
 def test_each_defect_fails_its_row(key, value, row, text):
