@@ -12,7 +12,7 @@ author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
   - Derives the value of C(ISTIO_INBOUND_PORTS) from the services of a VM.
-  - Refuses a management port: with it captured, nobody could log in any more.
+  - Refuses a management port, because with it captured nobody could log in any more.
 positional: _input, management_ports
 options:
   _input:

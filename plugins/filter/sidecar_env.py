@@ -11,7 +11,7 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Returns what the sidecar must know about the VM itself: captured ports, ports that are never captured, its address and its namespace.
+  - Returns what the sidecar must know about the VM itself, namely captured ports, ports that are never captured, its address and its namespace.
   - It also keeps the sidecar's scripts from replacing the host's IPv6 packet filter, which they do otherwise.
   - Refuses an address that a pod cannot reach, as loopback and link-local ones.
 positional: _input, address, namespace, management_ports
