@@ -14,6 +14,7 @@ author:
 description:
   - Reads the beginning of a Debian package, from a file or from a URL, and returns the fields that matter before an
     installation. Of a URL no more than the first 256 KiB are transferred.
+  - Needs no dpkg, except for packages that are compressed with zstd.
   - A package that is missing or cannot be read is no failure of the module. It is reported in RV(error).
 attributes:
   check_mode:
@@ -70,12 +71,13 @@ architecture:
 
 import os
 import re
+import tempfile
 import typing as t
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.deb import HEAD_BYTES, DebError, control_fields
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.deb import FIELDS, HEAD_BYTES, DebCompressionError, DebError, control_fields, parse_fields
 
 
 def read_head(source: str, timeout: int) -> bytes:
@@ -87,8 +89,8 @@ def read_head(source: str, timeout: int) -> bytes:
         return handle.read(HEAD_BYTES)
 
 
-def inspect(source: str, timeout: int) -> dict[str, t.Any]:
-    """What is known about the package, or why it is not known."""
+def inspect(source: str, timeout: int, dpkg_deb: t.Callable[[bytes], str | None]) -> dict[str, t.Any]:
+    """What is known about the package, or why it is not known. `dpkg_deb` prints the fields, if it is installed."""
     try:
         head = read_head(source, timeout)
     except HTTPError as exc:
@@ -98,10 +100,14 @@ def inspect(source: str, timeout: int) -> dict[str, t.Any]:
         return {"exists": False, "error": str(reason)}
     try:
         fields = control_fields(head)
+    except DebCompressionError as exc:
+        printed = dpkg_deb(head)
+        if printed is None:
+            return {"exists": True, "error": str(exc)}
+        fields = parse_fields(printed)
     except DebError as exc:
         return {"exists": True, "error": str(exc)}
-    names = ("Package", "Version", "Architecture")
-    return {"exists": True, "error": "", **{name.lower(): fields.get(name, "") for name in names}}
+    return {"exists": True, "error": "", **{name.lower(): fields.get(name, "") for name in FIELDS}}
 
 
 def main() -> None:
@@ -112,7 +118,19 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"]))
+
+    def dpkg_deb(head: bytes) -> str | None:
+        program = module.get_bin_path("dpkg-deb")
+        if program is None:
+            return None
+        # A file and not standard input: dpkg-deb stops reading early, which would look like an error.
+        with tempfile.NamedTemporaryFile(suffix=".deb") as handle:
+            handle.write(head)
+            handle.flush()
+            status, output, _errors = module.run_command([program, "--field", handle.name, *FIELDS])
+        return output if status == 0 else None
+
+    module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"], dpkg_deb))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import io
 import tarfile
 import typing as t
 
+FIELDS = ("Package", "Version", "Architecture")
+
 # The control member follows directly after the format version; this is ample for it.
 HEAD_BYTES = 256 * 1024
 
@@ -17,14 +19,18 @@ _MEMBER_HEADER = 60
 
 
 class DebError(Exception):
-    """Not a Debian package, or one that this reader does not understand."""
+    """Not a usable Debian package."""
+
+
+class DebCompressionError(DebError):
+    """A package whose compression Python's standard library does not know, such as zstd."""
 
 
 def control_fields(head: bytes) -> dict[str, str]:
     """The fields of the control file: Package, Version, Architecture and so on."""
     for name, content in _members(head):
         if name.startswith("control.tar"):
-            return _parse(_control_file(name, content))
+            return parse_fields(_control_file(name, content))
     raise DebError("it holds no control archive at its beginning")
 
 
@@ -58,11 +64,13 @@ def _control_file(name: str, content: bytes) -> str:
                     if handle is not None:
                         return handle.read().decode("utf-8", "replace")
     except (tarfile.TarError, EOFError, OSError) as exc:
-        raise DebError(f"its {name} cannot be unpacked here ({exc})") from exc
+        if name.endswith((".zst", ".lz4")):
+            raise DebCompressionError(f"its {name} cannot be unpacked without dpkg-deb") from exc
+        raise DebError(f"its {name} is damaged") from exc
     raise DebError("its control archive holds no control file")
 
 
-def _parse(text: str) -> dict[str, str]:
+def parse_fields(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for line in text.splitlines():
         if line[:1] not in ("", " ", "\t", "#") and ":" in line:

@@ -47,7 +47,7 @@ def required_objects(site: Site, hosts: Hosts) -> list[JsonObject]:
 def cluster_findings(site: Site, cluster: t.Mapping[str, t.Any]) -> list[str]:
     if not cluster:
         return []
-    if cluster.get("failed"):
+    if "reachable" not in cluster:
         return [f"control node: the Kubernetes API cannot be asked: {cluster.get('msg')}"]
     if not cluster.get("reachable"):
         return [f"mesh_kubeconfig: {site.get('kubeconfig') or 'not set, so the default is used'}: {cluster.get('error')}"]

@@ -96,9 +96,9 @@ def _director(site: Site, name: str, host: Host) -> t.Iterator[str]:
         )
     vip = ipv4(site.get("vip"))
     probe = host.get("probe") or {}
-    if vip is None or not probe:
+    if vip is None or probe.get("skipped", not probe):
         return
-    if probe.get("failed"):
+    if "interface" not in probe:
         yield f"{name}: it could not be probed whether {vip} is free: {probe.get('msg')}"
         return
     if not probe.get("interface"):
@@ -162,9 +162,9 @@ def _vm_services(name: str, host: Host) -> t.Iterator[str]:
 
 def _vm_package(site: Site, name: str, host: Host) -> t.Iterator[str]:
     package, source = host.get("package") or {}, site.get("sidecar_package")
-    if not package or source in (None, ""):
+    if package.get("skipped", not package) or source in (None, ""):
         return
-    if package.get("failed"):
+    if "exists" not in package:
         yield f"mesh_sidecar_package: {source} could not be looked at from {name}: {package.get('msg')}"
     elif not package.get("exists"):
         yield (
