@@ -94,7 +94,7 @@ class Resolver:
                 writer.close()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
-        transport, _ = await loop.create_datagram_endpoint(
+        transport, _protocol = await loop.create_datagram_endpoint(
             lambda: _Question(packet, answer), remote_addr=(self._upstream, PORT)
         )
         try:

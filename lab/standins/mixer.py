@@ -37,7 +37,7 @@ class Telemetry(als_pb2_grpc.AccessLogServiceServicer):
     """The telemetry role: takes access logs and counts them."""
 
     def StreamAccessLogs(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
-        for number, _ in enumerate(request_iterator, 1):
+        for number, _message in enumerate(request_iterator, 1):
             log.info("report %d of %s", number, context.peer())
         return als_pb2.StreamAccessLogsResponse()
 

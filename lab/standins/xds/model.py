@@ -67,7 +67,7 @@ class Mesh:
 
     @property
     def policy_cluster(self) -> str:
-        host, _, port = self.policy_server.rpartition(":")
+        host, port = self.policy_server.rsplit(":", 1)
         return cluster_name("outbound", int(port), host)
 
 

@@ -164,7 +164,7 @@ def test_it_gives_up_after_five_retries(
 ) -> None:
     pauses: list[float] = []
 
-    def fail(_: object) -> None:
+    def fail(_options: object) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(node_agent, "renew", fail)

@@ -55,7 +55,7 @@ def test_upstreams_layout(listing: dict[str, tuple[str, str]], path: str, mode: 
 
 
 def test_everything_belongs_to_root(listing: dict[str, tuple[str, str]]) -> None:
-    assert {owner for _, owner in listing.values()} == {"root/root"}
+    assert {entry[1] for entry in listing.values()} == {"root/root"}
 
 
 def test_control_data(package: Path, tmp_path: Path) -> None:

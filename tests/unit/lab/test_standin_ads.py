@@ -135,7 +135,7 @@ def test_over_grpc_a_change_reaches_the_proxy(discovery: tuple[Discovery, list[W
         assert any(b"inbound|9080||deb-nginx01" in item.value for item in pushed.resources)
         requests.put(None)
     waited = threading.Event()
-    for _ in range(100):
+    for _attempt in range(100):
         if service.connections == 0:
             break
         waited.wait(0.05)
