@@ -17,7 +17,9 @@ LIBRARIES = "usr/lib/istio-agents"
 SETGID = ("usr/local/bin/envoy", "usr/local/bin/pilot-agent")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 PYTHON = "3.11"
-RECIPE = 1
+# By suffix. The sources begin with what they are; isolated, so that the user's settings of Python do not matter.
+INTERPRETERS = {".sh": "#!/bin/bash", "": "#!/usr/bin/python3 -I"}
+RECIPE = 2
 
 
 def sources() -> list[Path]:
@@ -60,6 +62,8 @@ def publish(package: Path, directory: Path) -> Path:
 def stage(tree: Path, binary: Path) -> None:
     """The package's files, with their modes but without their owners."""
     shutil.copytree(HERE / "root", tree)
+    for path in (tree / "usr/local/bin").iterdir():
+        path.write_text(f"{INTERPRETERS[path.suffix]}\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
     shutil.copyfile(binary, tree / "usr/local/bin/envoy")
     for path in [tree, *tree.rglob("*")]:
         executable = path.is_dir() or path.parent.name == "bin"

@@ -54,6 +54,14 @@ def test_upstreams_layout(listing: dict[str, tuple[str, str]], path: str, mode: 
     assert listing[path] == (mode, "root/root")
 
 
+@pytest.mark.parametrize(("name", "interpreter"), [("istio-start.sh", "/bin/bash"), ("node_agent", "/usr/bin/python3 -I")])
+def test_programs_name_their_interpreter(package: Path, tmp_path: Path, name: str, interpreter: str) -> None:
+    subprocess.run(["dpkg-deb", "-x", package, tmp_path], check=True)
+    first, second = (tmp_path / "usr/local/bin" / name).read_text().splitlines()[:2]
+    assert first == f"#!{interpreter}"
+    assert "Stand-in" in second
+
+
 def test_everything_belongs_to_root(listing: dict[str, tuple[str, str]]) -> None:
     assert {entry[1] for entry in listing.values()} == {"root/root"}
 
@@ -82,7 +90,7 @@ def test_units_restart_for_ever() -> None:
 
 def test_each_program_says_that_it_is_a_stand_in() -> None:
     for path in (build.HERE / "root/usr/local/bin").iterdir():
-        assert "Stand-in" in path.read_text().splitlines()[1], path
+        assert "Stand-in" in path.read_text().splitlines()[0], path
     for path in (build.HERE.parent / "standins").glob("*.py"):
         assert "tand-in" in path.read_text().splitlines()[0], path
 

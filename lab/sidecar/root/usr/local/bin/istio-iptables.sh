@@ -1,5 +1,5 @@
-#!/bin/bash
 # Stand-in for istio-iptables.sh of Istio 1.0: redirects TCP into Envoy. `clean` removes what it added. IPv6 is left alone.
+# shellcheck shell=bash
 set -eu
 
 # The reverse order of istio-start.sh: here the machine's own settings win.

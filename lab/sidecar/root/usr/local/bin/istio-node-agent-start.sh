@@ -1,5 +1,5 @@
-#!/bin/bash
 # Stand-in for istio-node-agent-start.sh of Istio 1.0: runs node_agent, which keeps the machine's certificate fresh, as istio-proxy.
+# shellcheck shell=bash
 set -eu
 
 for settings in "${ISTIO_SIDECAR_CONFIG:-/var/lib/istio/envoy/sidecar.env}" \

@@ -1,5 +1,5 @@
-#!/bin/bash
 # Stand-in for istio-start.sh of Istio 1.0: sets up the packet capture, then runs pilot-agent (and by it Envoy) as istio-proxy.
+# shellcheck shell=bash
 set -eu
 
 # Settings of the machine first, of the cluster second: the cluster's win here.
