@@ -80,7 +80,7 @@ class DrainAction(ActionBase):
             step = {**arguments, "drain_timeout": wait, "drain_remove": False}
             result = merge(result, self._execute_module(module_args=step, task_vars=task_vars))
             waited = time.monotonic() - started
-            if result.get("failed") or all(one["gone"] for one in result["drained"]) or waited >= timeout:
+            if result.get("failed") or all(one["gone"] for one in result.get("drained", [])) or waited >= timeout:
                 break
             for line in progress(result["drained"], waited):
                 self._display.display(f"{self._host(task_vars)}: {line}")

@@ -97,7 +97,13 @@ class FakeKernel:
         if service[1] == struct.pack("=H", socket.AF_INET6) and not 1 <= struct.unpack("=I", service[9])[0] <= 128:
             raise Refusal(errno.EINVAL)
         flags, mask = struct.unpack("=II", service[7])
-        return {"scheduler": service[6], "flags": (old_flags & ~mask) | (flags & mask) | 2, "timeout": service[8], "netmask": service[9], "engine": service.get(11)}
+        return {
+            "scheduler": service[6],
+            "flags": (old_flags & ~mask) | (flags & mask) | 2,
+            "timeout": service[8],
+            "netmask": service[9],
+            "engine": service.get(11),
+        }
 
     def _found(self, service: dict[int, bytes]) -> dict[str, Any]:
         try:
@@ -231,7 +237,8 @@ class FakeSocket:
             length, kind, flags, sequence, _port = struct.unpack_from("=IHHII", data)
             assert 20 <= length <= len(data) and length % 4 == 0, "the kernel drops such a message without a word"
             payload, data = data[16:length], data[length:]
-            kernel.sends[-1].append(payload[0])
+            if kind == FAMILY:
+                kernel.sends[-1].append(payload[0])
             number, replies = 0, []
             try:
                 replies = kernel.handle(kind, payload)

@@ -64,7 +64,10 @@ def _service(draw: st.DrawFn, key: tuple[str, Any]) -> dict[str, Any]:
 
 
 _KEYS = st.one_of(
-    st.tuples(st.sampled_from(["tcp_service", "udp_service", "sctp_service"]), st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8:1::1"]), st.sampled_from([0, 53, 80]))),
+    st.tuples(
+        st.sampled_from(["tcp_service", "udp_service", "sctp_service"]),
+        st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8:1::1"]), st.sampled_from([0, 53, 80])),
+    ),
     st.tuples(st.just("fwmark_service"), st.tuples(st.sampled_from([1, 7, 2**32 - 1]), st.booleans())),
 )
 

@@ -9,11 +9,10 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import codec, model, options, plan
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.errors import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/ipvs/golden.txt"
 VIP = "192.168.0.62:53"
@@ -141,7 +140,14 @@ def test_replies_are_read_as_they_were_meant() -> None:
     decoder = codec.ReplyDecoder()
     _requests, replies = CAPTURED["-S -n"]
     services = [decoder.service(reply, 4, len(reply)) for reply in replies if reply[0] == codec.NEW_SERVICE]
-    assert set(services) == {TCP.service, SIP.service, UDP6.service, MARK.service, MARK6.service, wanted(sctp_service="192.168.0.62:99", scheduler="rr").service}
+    assert set(services) == {
+        TCP.service,
+        SIP.service,
+        UDP6.service,
+        MARK.service,
+        MARK6.service,
+        wanted(sctp_service="192.168.0.62:99", scheduler="rr").service,
+    }
     families = [2, 2, 2, 10, 2]
     servers = [
         decoder.server(reply, 4, len(reply), family) for reply, family in zip((reply for reply in replies if reply[0] == codec.NEW_DEST), families, strict=True)

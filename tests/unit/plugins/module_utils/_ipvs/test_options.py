@@ -9,11 +9,11 @@ import socket
 from typing import Any
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
 from tests.unit.plugins.ipvs_strategies import tables
 
 VIP = "192.168.0.62:53"
@@ -74,7 +74,9 @@ def test_addresses_are_the_same_however_written() -> None:
     assert one == other
 
 
-@pytest.mark.parametrize(("mask", "value"), [(None, 0xFFFFFFFF), ("24", 0xFFFFFF00), ("255.255.0.0", 0xFFFF0000), ("255.0.255.0", 0xFF00FF00), ("/32", 0xFFFFFFFF)])
+@pytest.mark.parametrize(
+    ("mask", "value"), [(None, 0xFFFFFFFF), ("24", 0xFFFFFF00), ("255.255.0.0", 0xFFFF0000), ("255.0.255.0", 0xFF00FF00), ("/32", 0xFFFFFFFF)]
+)
 def test_masks(mask: str | None, value: int) -> None:
     assert options.parse_service({"tcp_service": VIP, "persistent": 1, "netmask": mask}).service.netmask == value
 
@@ -225,7 +227,10 @@ def test_written_options_mean_the_same(table: list[dict[str, Any]]) -> None:
         assert entry_of(options.parse_service(options.to_options(entry))) == entry
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*options.SERVICE_DEFAULTS, *options.SERVER_DEFAULTS, "x"]), inner, max_size=5))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*options.SERVICE_DEFAULTS, *options.SERVER_DEFAULTS, "x"]), inner, max_size=5),
+)
 
 
 @given(JSON)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options, plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options, plan
 from tests.unit.plugins.ipvs_strategies import tables
 
 

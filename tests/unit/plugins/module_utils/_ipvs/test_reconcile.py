@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options, plan, reconcile
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import CHUNK_MESSAGES, Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ApplyError, IpvsError, ModuleMissingError, ReadError, UnavailableError
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.channel import Channel
+from hypothesis import given, settings
+
 from tests.unit.plugins.fake_ipvs import DEL_DEST, NEW_DEST, NEW_SERVICE, FakeKernel, FakeSocket
 from tests.unit.plugins.ipvs_strategies import tables
 
@@ -155,7 +155,8 @@ def test_lost_replies_are_not_failures() -> None:
 
 def test_what_was_done_although_its_reply_was_lost_is_reported() -> None:
     kernel = FakeKernel()
-    kernel.reply_limit = 0
+    kernel.interventions[3] = lambda kernel: setattr(kernel, "reply_limit", 0)
+    kernel.interventions[4] = lambda kernel: setattr(kernel, "reply_limit", 380)
     outcome = run(kernel, service(80, 2))
     assert len(outcome.operations) == 3
     assert len(lines(kernel)) == 3

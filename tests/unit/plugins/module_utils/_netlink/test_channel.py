@@ -13,9 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink import channel as channel_module
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink import codec
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.channel import Channel
@@ -28,6 +25,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._netlink.errors imp
     OverrunError,
     SystemCallError,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 FAMILY = 28
 

@@ -9,11 +9,10 @@ import contextlib
 import struct
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
-
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink import codec
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.errors import DecodeError
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 KINDS = {1: "I", 2: "H", 3: "text", 4: "raw", 5: "16s", 6: "Q"}
 
@@ -31,7 +30,9 @@ def test_text_ends_with_nul() -> None:
 def test_a_block_is_read_alike_the_first_and_the_next_time() -> None:
     reader = codec.AttributeReader(KINDS)
     for value in (7, 8, 9):
-        block = b"".join((codec.attribute(9, b"unknown"), codec.attribute(1, struct.pack("=I", value)), codec.attribute(3, b"wrr\0"), codec.attribute(9, b"again")))
+        block = b"".join(
+            (codec.attribute(9, b"unknown"), codec.attribute(1, struct.pack("=I", value)), codec.attribute(3, b"wrr\0"), codec.attribute(9, b"again"))
+        )
         assert reader.read(b"pad!" + block, 4) == {1: value, 3: "wrr"}
 
 
