@@ -1,0 +1,232 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client against a small HTTP server: paths, errors, warnings, credentials, preconditions."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+from ansible_collections.mesh.expansion.plugins.module_utils._kube import errors
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    SECRETS,
+    SERVICES,
+)
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import (
+    ATTEMPTS,
+    KubeRetriesExhausted,
+    backoff,
+    retry_on_conflict,
+)
+
+
+class Server:
+    """Answers what the test queued, and keeps what it was asked."""
+
+    def __init__(self):
+        self.answers, self.requests = [], []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle_any(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                outer.requests.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+                status, document, headers = outer.answers.pop(0)
+                data = document if isinstance(document, bytes) else json.dumps(document).encode()
+                self.send_response(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = do_DELETE = handle_any
+
+            def log_message(self, *_args):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def answer(self, status, document, *headers):
+        self.answers.append((status, document, headers))
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+def kubeconfig(path, url, token="t0ken"):
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "a",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": token}}, {"name": "v", "user": {"token": "other"}}],
+        "contexts": [
+            {"name": "a", "context": {"cluster": "c", "user": "u"}},
+            {"name": "b", "context": {"cluster": "c", "user": "v"}},
+        ],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.fixture
+def client(server, tmp_path):
+    return connect(kubeconfig(tmp_path / "config", server.url))
+
+
+def test_get_sends_the_token_and_returns_the_object(server, client):
+    server.answer(200, {"kind": "Service"})
+    assert client.get(SERVICES, "default", "web") == {"kind": "Service"}
+    method, path, headers, _body = server.requests[0]
+    assert (method, path) == ("GET", "/api/v1/namespaces/default/services/web")
+    assert headers["authorization"] == "Bearer t0ken"
+
+
+def test_the_context_chooses_the_user(server, tmp_path):
+    client = connect(kubeconfig(tmp_path / "config", server.url), "b")
+    server.answer(200, {})
+    client.get(SERVICES, "default", "web")
+    assert server.requests[0][2]["authorization"] == "Bearer other"
+
+
+def test_what_does_not_exist_is_none(server, client):
+    server.answer(404, {"message": 'services "web" not found'})
+    assert client.get(SERVICES, "default", "web") is None
+
+
+def test_metadata_only_asks_for_no_content(server, client):
+    server.answer(200, {"metadata": {"name": "istio.default"}})
+    client.get_metadata(SECRETS, "default", "istio.default")
+    assert "PartialObjectMetadata" in server.requests[0][2]["accept"]
+
+
+def test_paths_of_groups_and_cluster_wide_resources():
+    assert DEPLOYMENTS.path("x", "y") == "/apis/apps/v1/namespaces/x/deployments/y"
+    assert NAMESPACES.path(None, "x") == "/api/v1/namespaces/x"
+    assert SERVICES.path() == "/api/v1/services"
+
+
+def test_list_selects_by_label(server, client):
+    server.answer(200, {"items": [{"a": 1}]})
+    assert client.list(SERVICES, None, "a=b,c") == [{"a": 1}]
+    assert server.requests[0][1] == "/api/v1/services?labelSelector=a%3Db%2Cc"
+
+
+def test_create_completes_the_object(server, client):
+    server.answer(201, {})
+    client.create(DEPLOYMENTS, "x", {"metadata": {"name": "y"}})
+    _method, path, _headers, body = server.requests[0]
+    assert path == "/apis/apps/v1/namespaces/x/deployments"
+    assert body == {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "y"}}
+
+
+def test_replace_needs_a_version(client):
+    with pytest.raises(errors.KubeError, match="ConfigMap istio in namespace x without a resourceVersion"):
+        client.replace(CONFIGMAPS, "x", {"metadata": {"name": "istio"}})
+
+
+def test_delete_has_a_precondition(server, client):
+    server.answer(200, {})
+    client.delete(SERVICES, "x", "y", "7")
+    assert server.requests[0][3]["preconditions"] == {"resourceVersion": "7"}
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "message"),
+    [
+        (401, errors.KubeForbidden, r"Cannot update ConfigMap y in namespace x: nope \(HTTP 401\).*not accepted"),
+        (403, errors.KubeForbidden, r"nope \(HTTP 403\)\. Give the user .* the verb 'update' on 'configmaps' in namespace x"),
+        (404, errors.KubeNotFound, r"Cannot update ConfigMap y in namespace x: nope"),
+        (409, errors.KubeConflict, r"Cannot update ConfigMap y"),
+        (422, errors.KubeInvalid, r"Cannot update ConfigMap y"),
+        (500, errors.KubeServerError, r"Cannot update ConfigMap y"),
+    ],
+)
+def test_errors_have_their_own_types_and_say_what_was_attempted(server, client, status, error, message):
+    server.answer(status, {"message": "nope"})
+    with pytest.raises(error, match=message):
+        client.replace(CONFIGMAPS, "x", {"metadata": {"name": "y", "resourceVersion": "1"}})
+
+
+def test_an_answer_that_is_not_json(server, client):
+    server.answer(502, b"<html>Bad Gateway</html>")
+    with pytest.raises(errors.KubeServerError, match="Bad Gateway"):
+        client.get(SERVICES, "x", "y")
+
+
+def test_a_missing_namespace_is_no_race(server, client):
+    server.answer(404, {"message": 'namespaces "x" not found'})
+    with pytest.raises(errors.KubeInvalid, match="Create the namespace first"):
+        client.create(SERVICES, "x", {"metadata": {"name": "y"}})
+
+
+def test_warnings_of_the_server_are_kept_once(server, client):
+    for _number in range(2):
+        server.answer(200, {}, ("Warning", '299 - "v1 Endpoints is deprecated"'))
+        client.get(SERVICES, "x", "y")
+    assert client.warnings == ["v1 Endpoints is deprecated"]
+
+
+def test_access_review(server, client):
+    server.answer(201, {"status": {"allowed": False, "reason": "no rule"}})
+    assert client.can_i("get", "", "secrets", "x", "istio.default") == (False, "no rule")
+    attributes = {"verb": "get", "resource": "secrets", "namespace": "x", "name": "istio.default"}
+    assert server.requests[0][3]["spec"] == {"resourceAttributes": attributes}
+
+
+def test_a_server_that_does_not_answer(server, tmp_path):
+    server.http.shutdown()
+    server.http.server_close()
+    client = connect(kubeconfig(tmp_path / "config", server.url))
+    with pytest.raises(errors.KubeUnreachable, match=rf"the Kubernetes API at {server.url} does not answer .*Check the"):
+        client.get(SERVICES, "x", "y")
+
+
+@pytest.mark.parametrize(("file", "context"), [("missing", None), ("config", "nope")])
+def test_an_unusable_kubeconfig(tmp_path, file, context):
+    kubeconfig(tmp_path / "config", "http://127.0.0.1:1")
+    with pytest.raises(errors.KubeConfigError, match=r"Cannot load .*Set kubeconfig"):
+        connect(str(tmp_path / file), context)
+
+
+def test_the_wait_grows_is_bounded_and_random():
+    assert backoff(1, lambda: 0.0) == pytest.approx(0.05)
+    assert backoff(1, lambda: 1.0) == pytest.approx(0.1)
+    assert backoff(2, lambda: 1.0) > backoff(1, lambda: 1.0)
+    assert backoff(10**6, lambda: 1.0) == 2.0
+
+
+def test_retries_are_bounded_and_only_for_races():
+    calls, waits = [], []
+
+    def conflict(number):
+        calls.append(number)
+        raise errors.KubeConflict("changed.")
+
+    with pytest.raises(KubeRetriesExhausted, match="x was changed by somebody else during each of 30 attempts"):
+        retry_on_conflict(conflict, "x", sleep=waits.append)
+    assert calls == list(range(ATTEMPTS))
+    assert len(waits) == ATTEMPTS - 1
+
+    def broken(_number):
+        raise errors.KubeForbidden("no")
+
+    with pytest.raises(errors.KubeForbidden):
+        retry_on_conflict(broken, "x", sleep=waits.append)

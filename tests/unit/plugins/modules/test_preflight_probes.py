@@ -1,0 +1,138 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The probes of the preflight role: ARP frames, package heads, rights."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.arp import answering_mac, place_of, probe_frame
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.deb import DebCompressionError, DebError, control_fields
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
+from ansible_collections.mesh.expansion.plugins.modules import deb_package_info, kube_access_info
+
+from tests.unit.plugins.fake_kube import FakeKube
+
+OWN, OTHER = bytes.fromhex("020000000001"), bytes.fromhex("525400123456")
+VIP = "192.168.0.62"
+
+
+def reply(sender_mac=OTHER, sender=(192, 168, 0, 62), ethertype=b"\x08\x06"):
+    arp = b"\x00\x01\x08\x00\x06\x04\x00\x02" + sender_mac + bytes(sender) + OWN + b"\x00" * 4
+    return OWN + sender_mac + ethertype + arp + b"\x00" * 18
+
+
+def test_a_probe_is_broadcast_and_has_no_sender_address():
+    frame = probe_frame(OWN, VIP)
+    assert len(frame) == 42
+    assert frame[:6] == b"\xff" * 6
+    assert frame[28:32] == b"\x00" * 4
+    assert frame[38:42] == bytes([192, 168, 0, 62])
+
+
+def test_only_another_host_s_claim_counts():
+    assert answering_mac(reply(), OWN, VIP) == "52:54:00:12:34:56"
+    assert answering_mac(reply(sender_mac=OWN), OWN, VIP) is None
+    assert answering_mac(reply(sender=(192, 168, 0, 63)), OWN, VIP) is None
+    assert answering_mac(reply(ethertype=b"\x08\x00"), OWN, VIP) is None
+    assert answering_mac(b"short", OWN, VIP) is None
+    # The probe of a second host for the same address claims nothing.
+    assert answering_mac(probe_frame(OTHER, VIP), OWN, VIP) is None
+
+
+def test_the_place_is_the_narrowest_subnet_and_no_single_address():
+    def interface(name, *addresses):
+        pairs = (address.split("/") for address in addresses)
+        return {"ifname": name, "addr_info": [{"local": a, "prefixlen": int(p)} for a, p in pairs]}
+
+    wide, near = interface("w", "192.168.1.1/16"), interface("eth0", "192.168.0.61/24")
+    assert place_of(VIP, [wide, near]) == ("eth0", False)
+    assert place_of(VIP, [interface("lo", "192.168.0.62/32"), near]) == ("eth0", True)
+    assert place_of(VIP, [interface("eth0", "10.0.0.1/24")]) == ("", False)
+    assert place_of(VIP, [{"ifname": "x"}]) == ("", False)
+
+
+def deb(control="Package: istio-sidecar\nVersion: 1.0.5\nArchitecture: amd64\nDescription: x\n more: y\n", name="control.tar.gz"):
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:gz") as archive:
+        member = tarfile.TarInfo("./control")
+        member.size = len(control.encode())
+        archive.addfile(member, io.BytesIO(control.encode()))
+    data = b"!<arch>\n"
+    for member_name, content in (("debian-binary", b"2.0\n"), (name, tar.getvalue()), ("data.tar.xz", b"x" * 9)):
+        data += f"{member_name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content
+        data += b"\n" * (len(content) % 2)
+    return data
+
+
+def test_the_fields_come_from_the_beginning_of_the_file():
+    fields = control_fields(deb()[:-5])
+    assert (fields["Package"], fields["Version"], fields["Architecture"]) == ("istio-sidecar", "1.0.5", "amd64")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x7fELF", "not a Debian package"),
+        (deb()[:160], "cut off"),
+        (deb(name="nothing.tar"), "holds no control archive"),
+        (deb().replace(b"\x1f\x8b", b"\x00\x00"), "is damaged"),
+        (deb()[:40] + b"x" * 80, "archive is damaged"),
+    ],
+)
+def test_unusable_packages(data, message):
+    with pytest.raises(DebError, match=message):
+        control_fields(data)
+
+
+def test_zstd_is_left_to_dpkg_deb(tmp_path):
+    data = deb(name="control.tar.zst").replace(b"\x1f\x8b", b"\x28\xb5")
+    with pytest.raises(DebCompressionError):
+        control_fields(data)
+    path = tmp_path / "x.deb"
+    path.write_bytes(data)
+    found = deb_package_info.inspect(str(path), 5, lambda head: "Package: a\nVersion: 1\nArchitecture: arm64\n" if head == data else None)
+    assert found == {"exists": True, "error": "", "package": "a", "version": "1", "architecture": "arm64"}
+    assert "without dpkg-deb" in deb_package_info.inspect(str(path), 5, lambda _head: None)["error"]
+
+
+def test_files_and_what_is_missing(tmp_path):
+    path = tmp_path / "x.deb"
+    path.write_bytes(deb())
+    assert deb_package_info.inspect(str(path), 5, lambda _head: None)["architecture"] == "amd64"
+    missing = deb_package_info.inspect(str(tmp_path / "y.deb"), 5, lambda _head: None)
+    assert missing == {"exists": False, "error": "No such file or directory"}
+    nobody = deb_package_info.inspect("http://127.0.0.1:1/x.deb", 5, lambda _head: None)
+    assert nobody["exists"] is False
+    assert "refused" in nobody["error"]
+
+
+def access(verbs, resource, namespace="x"):
+    return {"verbs": verbs, "resource": resource, "subresource": "", "group": "", "namespace": namespace, "name": ""}
+
+
+def test_rights_and_objects():
+    client = FakeKube()
+    client.allowed = lambda verb, resource, **_rest: (verb, resource) != ("delete", "services")
+    client.store.put(SECRETS, "x", {"metadata": {"name": "there"}, "data": {"key.pem": "c2VjcmV0"}})
+    objects = [{"kind": "Secret", "namespace": "x", "name": name} for name in ("there", "gone")]
+    result = kube_access_info.inspect(client, [access(["get", "delete"], "services"), access(["get"], "endpoints")], objects)
+    assert result == {
+        "version": "v1.20.2",
+        "denied": [access(["delete"], "services")],
+        "missing": [objects[1]],
+        "unknown": [],
+    }
+
+
+def test_an_object_that_may_not_be_read_is_unknown():
+    class Forbidden(FakeKube):
+        def get_metadata(self, *_args):
+            raise KubeForbidden("no")
+
+    item = {"kind": "Secret", "namespace": "x", "name": "y"}
+    assert kube_access_info.inspect(Forbidden(), [], [item])["unknown"] == [item]
