@@ -235,7 +235,8 @@ class FakeSocket:
         size, errors = len(data), 0
         while data:
             length, kind, flags, sequence, _port = struct.unpack_from("=IHHII", data)
-            assert 20 <= length <= len(data) and length % 4 == 0, "the kernel drops such a message without a word"
+            assert 20 <= length <= len(data), "the kernel drops such a message without a word"
+            assert length % 4 == 0
             payload, data = data[16:length], data[length:]
             if kind == FAMILY:
                 kernel.sends[-1].append(payload[0])
