@@ -84,7 +84,7 @@ real_servers:
       choices: [gatewaying, masquerading, ipip]
       default: gatewaying
     weight:
-      description: Its share, between 0 and 65535. With V(0) it gets no new connections.
+      description: Its share, between 0 and 2147483647. With V(0) it gets no new connections.
       type: int
       default: 1
     u_threshold:

@@ -18,9 +18,9 @@ from .errors import ValidationError
 
 PRESENT, DRAINED, ABSENT = "present", "drained", "absent"
 
-# ipvsadm's bounds. The kernel would take more, but keeps timeouts in ticks, which wrap.
+# ipvsadm's bounds. The kernel would take more, but it keeps timeouts in ticks, which wrap, and weights as signed numbers.
 MAX_TIMEOUT = 31 * 86400
-MAX_WEIGHT = 65535
+MAX_WEIGHT = 2**31 - 1
 MAX_THRESHOLD = 2**31 - 1
 MAX_FWMARK = 2**32 - 1
 MAX_NAME = 15

@@ -42,7 +42,7 @@ def test_every_option() -> None:
                 "netmask": "/24",
                 "pe": "sip",
                 "real_servers": [
-                    {"real_server": RS, "forwarding": "masquerading", "weight": 65535, "u_threshold": 2**31 - 1, "l_threshold": 7},
+                    {"real_server": RS, "forwarding": "masquerading", "weight": 2**31 - 1, "u_threshold": 2**31 - 1, "l_threshold": 7},
                     {"real_server": "[2001:db8::1]:53", "forwarding": "ipip", "tun_type": "gue", "tun_port": 1, "tun_flags": "remcsum"},
                     {"real_server": "192.168.0.72:53", "forwarding": "ipip", "tun_type": "gre", "tun_flags": "csum", "weight": 0},
                 ],
@@ -53,7 +53,7 @@ def test_every_option() -> None:
     )
     assert [line for one in wanted for line in entry_of(one).lines()] == [
         f"-A -u {VIP} -s mh -p 10 -M 255.255.255.0 --pe sip -o -b mh-fallback,mh-port,flag-3",
-        f"-a -u {VIP} -r {RS} -m -w 65535 -x 2147483647 -y 7",
+        f"-a -u {VIP} -r {RS} -m -w 2147483647 -x 2147483647 -y 7",
         f"-a -u {VIP} -r 192.168.0.72:53 -i -w 0 --tun-type gre --tun-csum",
         f"-a -u {VIP} -r [2001:db8::1]:53 -i -w 1 --tun-type gue --tun-port 1 --tun-remcsum",
         "-A --sctp-service [2001:db8::62]:0 -s wlc -p 1 -M 64",
@@ -134,7 +134,7 @@ REFUSED_SERVERS: list[tuple[dict[str, Any], str]] = [
     ({"real_server": "[2001:db8::1]:53", "forwarding": "masquerading"}, "only forwarding ipip can bridge"),
     ({"real_server": RS, "forwarding": "nat"}, "'nat' is not one of"),
     ({"real_server": RS, "weight": -1}, "weight -1 is not between"),
-    ({"real_server": RS, "weight": 65536}, "weight 65536 is not between"),
+    ({"real_server": RS, "weight": 2**31}, "weight 2147483648 is not between"),
     ({"real_server": RS, "u_threshold": 5, "l_threshold": 6}, "l_threshold 6 is above u_threshold 5"),
     ({"real_server": RS, "l_threshold": 1}, "l_threshold 1 is above u_threshold 0"),
     ({"real_server": RS, "u_threshold": 2**31}, "is not between"),
