@@ -156,7 +156,7 @@ def other_system(vm: Host) -> Iterator[None]:
     vm.check_output(f"printf '{text}' > /run/os-release")
     vm.check_output("mount --bind /run/os-release /usr/lib/os-release && mount --bind /dev/null /etc/debian_version")
     yield
-    vm.check_output("umount /usr/lib/os-release /etc/debian_version && rm /run/os-release")
+    vm.check_output("umount --lazy /usr/lib/os-release /etc/debian_version && rm /run/os-release")
 
 
 def test_unsupported_system(playbook: Playbook, other_system: None) -> None:

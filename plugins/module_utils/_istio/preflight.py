@@ -54,6 +54,11 @@ def cluster_findings(site: Site, cluster: t.Mapping[str, t.Any]) -> list[str]:
     found = [_denied(item) for item in cluster.get("denied") or []]
     for item in cluster.get("missing") or []:
         found.append(f"{item['kind']} {item['name']} in namespace {item['namespace']}: it does not exist. {_remedy(item)}")
+    for item in cluster.get("unknown") or []:
+        found.append(
+            f"{item['kind']} {item['name']} in namespace {item['namespace']}: it may be missing, the user of "
+            f"mesh_kubeconfig may not look. If it is missing: {_remedy(item)}"
+        )
     return found
 
 

@@ -152,7 +152,8 @@ def _vm_services(name: str, host: Host) -> t.Iterator[str]:
     try:
         registrations([{**host, "name": name, "address": "192.0.2.1"}], "default", "default")
     except RegistrationError as exc:
-        yield str(exc)
+        text = str(exc)
+        yield text if text.startswith(f"{name}: ") else f"{name}: mesh_vm_services: {text}"
     if ipv4(host.get("address")) is not None:
         try:
             parse_address(host.get("address"), f"{name}: mesh_vm_address")

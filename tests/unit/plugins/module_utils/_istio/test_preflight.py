@@ -156,6 +156,10 @@ HOST_LINES = [
         r"^k8s-node1: kube-proxy runs in ipvs mode without strictARP \(arp_ignore 0, arp_announce 0\).*Set ipvs\.strictARP",
     ),
     ({"deb-nginx01/services": []}, r"^deb-nginx01: mesh_vm_services is not set\. List what the VM offers"),
+    (
+        {"deb-nginx01/services": [{"name": "Web_1", "port": 1, "protocol": "http"}]},
+        r"^deb-nginx01: mesh_vm_services: Service default/Web_1: 'Web_1' is not a valid Service name\. Use lower-case",
+    ),
     ({"deb-nginx01/services": [{"name": "x"}]}, r"^deb-nginx01: mesh_vm_services entry 1: it has no port\. Add one"),
     (
         {"deb-nginx01/services": [{"name": "x", "port": 1, "protocol": "mysql"}]},
@@ -233,6 +237,10 @@ CLUSTER_LINES = [
     (
         {"missing": [{"kind": "Secret", "name": "istio.web", "namespace": "shop"}]},
         r"^Secret istio\.web in namespace shop: it does not exist\. Create the ServiceAccount web in that namespace",
+    ),
+    (
+        {"unknown": [{"kind": "Secret", "name": "istio.web", "namespace": "shop"}]},
+        r"^Secret istio\.web in namespace shop: it may be missing, .*If it is missing: Create the ServiceAccount web",
     ),
     (
         {"missing": [{"kind": "ConfigMap", "name": "istio", "namespace": "x"}]},
