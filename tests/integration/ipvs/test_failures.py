@@ -14,10 +14,8 @@ from tests.integration.ipvs.director import Worker
 
 
 def services(count: int, servers: int = 9) -> list[dict[str, Any]]:
-    listed = [f"10.1.0.{number}" for number in range(1, servers + 1)]
-    return [
-        {"tcp_service": f"10.0.0.1:{port}", "scheduler": "rr", "real_servers": [{"real_server": server} for server in listed]} for port in range(1, count + 1)
-    ]
+    listed = [{"real_server": f"10.1.0.{number}"} for number in range(1, servers + 1)]
+    return [{"tcp_service": f"10.0.0.1:{port}", "scheduler": "rr", "real_servers": listed} for port in range(1, count + 1)]
 
 
 def test_a_missing_scheduler(empty: Worker) -> None:

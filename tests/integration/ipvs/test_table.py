@@ -10,10 +10,10 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options, plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options, plan
 from tests.integration.ipvs.director import Worker
 from tests.unit.plugins.ipvs_strategies import tables
 from tests.unit.plugins.modules.test_ipvs_modules import CHANGES, SERVER_CHANGES

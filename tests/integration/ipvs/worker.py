@@ -20,10 +20,10 @@ import typing as t
 
 sys.path.insert(0, sys.argv[1])
 
-from mesh_ipvs._ipvs import model, options, plan, reconcile, save  # type: ignore[import-not-found]  # noqa: E402
-from mesh_ipvs._ipvs.client import Client  # type: ignore[import-not-found]  # noqa: E402
-from mesh_ipvs._ipvs.errors import ApplyError, IpvsError  # type: ignore[import-not-found]  # noqa: E402
-from mesh_ipvs._netlink import channel  # type: ignore[import-not-found]  # noqa: E402
+from mesh_ipvs._ipvs import model, options, plan, reconcile, save  # type: ignore[import-not-found]
+from mesh_ipvs._ipvs.client import Client  # type: ignore[import-not-found]
+from mesh_ipvs._ipvs.errors import ApplyError, IpvsError  # type: ignore[import-not-found]
+from mesh_ipvs._netlink import channel  # type: ignore[import-not-found]
 
 
 def shell(arguments: list[str], given: str = "") -> dict[str, t.Any]:
