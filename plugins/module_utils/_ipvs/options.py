@@ -186,10 +186,10 @@ def _service(key: model.ServiceKey, values: t.Mapping[str, t.Any]) -> model.Serv
 def _sched_flags(scheduler: str, names: t.Any) -> int:
     if names is not None and not isinstance(names, (list, tuple)):
         raise _EntryError("sched_flags must be a list")
+    known = {**model.SCHED_FLAGS, **model.NAMED_SCHED_FLAGS.get(scheduler, {})}
     flags = 0
     for name in names or ():
-        known = {**model.SCHED_FLAGS, **model.NAMED_SCHED_FLAGS.get(scheduler, {})}
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise _EntryError(f"sched_flags: {name!r} is not a flag of the scheduler {scheduler}: possible are {', '.join(known)}")
         flags |= known[name]
     return flags
@@ -218,16 +218,15 @@ def _servers(service: model.Service, entries: t.Sequence[t.Any], place: str, pro
     seen: dict[tuple[bytes, int], int] = {}
     wanted = []
     for index, entry in enumerate(entries):
-        here = f"{place}: real_servers[{index}]"
         try:
             found = _server(service, entry)
         except _EntryError as exc:
             name = entry.get("real_server") if isinstance(entry, dict) else None
-            problems.append(f"{here}{f' ({name})' if name else ''}: {exc}")
+            problems.append(f"{place}: real_servers[{index}]{f' ({name})' if name else ''}: {exc}")
             continue
         first = seen.setdefault((found.server.address, found.server.port), index)
         if first != index:
-            problems.append(f"{here} ({found.server.key}): the same real server is in real_servers[{first}]: remove one")
+            problems.append(f"{place}: real_servers[{index}] ({found.server.key}): the same real server is in real_servers[{first}]: remove one")
         wanted.append(found)
     return wanted
 
@@ -262,7 +261,9 @@ def _tunnel(forwarding: int, values: t.Mapping[str, t.Any]) -> tuple[int, int, i
     kind = _choice(values, "tun_type", model.TUNNEL_TYPES)
     flag = _choice(values, "tun_flags", model.TUNNEL_FLAGS)
     port = 0 if values["tun_port"] is None else _number(values, "tun_port", 1, 65535)
-    if forwarding != model.TUNNEL and (kind != "ipip" or flag != "nocsum" or port):
+    if forwarding != model.TUNNEL and kind == "ipip" and flag == "nocsum" and not port:
+        return 0, 0, 0
+    if forwarding != model.TUNNEL:
         raise _EntryError(f"tun_type, tun_port and tun_flags are for forwarding ipip, not {values['forwarding']}")
     if kind == "gue" and not port:
         raise _EntryError("tun_type gue needs tun_port")
@@ -276,18 +277,20 @@ def _tunnel(forwarding: int, values: t.Mapping[str, t.Any]) -> tuple[int, int, i
 def _with_defaults(entry: t.Any, defaults: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if not isinstance(entry, dict):
         raise _EntryError("must be a mapping")
-    unknown = sorted(str(option) for option in entry if option not in defaults)
-    if unknown:
-        raise _EntryError(f"unknown option {unknown[0]}: possible are {', '.join(defaults)}")
+    if not entry.keys() <= defaults.keys():
+        unknown = min(str(option) for option in entry if option not in defaults)
+        raise _EntryError(f"unknown option {unknown}: possible are {', '.join(defaults)}")
     values = dict(defaults)
-    # None stands for an option that was not given.
-    values.update((option, value) for option, value in entry.items() if value is not None)
+    for option, value in entry.items():
+        # None stands for an option that was not given.
+        if value is not None:
+            values[option] = value
     return values
 
 
 def _number(values: t.Mapping[str, t.Any], option: str, least: int, most: int) -> int:
     value = values[option]
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is not int:
         raise _EntryError(f"{option} {value!r} is not a whole number")
     if not least <= value <= most:
         raise _EntryError(f"{option} {value} is not between {least} and {most}")
@@ -310,9 +313,10 @@ def _name(values: t.Mapping[str, t.Any], option: str) -> str:
 
 
 def _choice(values: t.Mapping[str, t.Any], option: str, choices: t.Collection[str]) -> str:
-    if values[option] not in choices:
-        raise _EntryError(f"{option} {values[option]!r} is not one of {', '.join(choices)}")
-    return str(values[option])
+    value = values[option]
+    if not isinstance(value, str) or value not in choices:
+        raise _EntryError(f"{option} {value!r} is not one of {', '.join(choices)}")
+    return value
 
 
 def _endpoint(value: t.Any, option: str) -> tuple[bytes, int | None]:
@@ -356,7 +360,7 @@ def _is_multicast(address: bytes) -> bool:
 
 def _check_unicast(address: bytes) -> None:
     link_local = len(address) == 16 and address[0] == 0xFE and address[1] & 0xC0 == 0x80
-    if not any(address) or address == b"\xff\xff\xff\xff" or _is_multicast(address) or link_local:
+    if not address.strip(b"\0") or address == b"\xff\xff\xff\xff" or _is_multicast(address) or link_local:
         raise _EntryError("a real server needs a unicast address that is not link-local")
 
 

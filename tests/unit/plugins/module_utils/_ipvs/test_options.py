@@ -122,6 +122,7 @@ REFUSED_SERVICES: list[tuple[dict[str, Any], str]] = [
     ({"tcp_service": VIP, "pe": "sip\0"}, "is not a name"),
     ({"tcp_service": VIP, "scheduler": "wrr", "sched_flags": ["sh-port"]}, "'sh-port' is not a flag of the scheduler wrr"),
     ({"tcp_service": VIP, "sched_flags": "sh-port"}, "sched_flags must be a list"),
+    ({"tcp_service": VIP, "sched_flags": [["sh-port"]]}, "is not a flag of the scheduler"),
     ({"tcp_service": VIP, "schedular": "wrr"}, "unknown option schedular"),
     ({"tcp_service": VIP, "real_servers": {}}, "real_servers must be a list"),
 ]
@@ -146,6 +147,7 @@ REFUSED_SERVERS: list[tuple[dict[str, Any], str]] = [
     ({"real_server": RS, "forwarding": "ipip", "tun_type": "gue", "tun_port": 0}, "tun_port 0 is not between"),
     ({"real_server": RS, "forwarding": "ipip", "tun_type": "gre", "tun_port": 5}, "tun_port is for tun_type gue"),
     ({"real_server": RS, "state": "gone"}, "'gone' is not one of"),
+    ({"real_server": RS, "tun_type": []}, "is not one of"),
     ({"real_server": "224.0.0.1:53"}, "unicast"),
     ({"real_server": "0.0.0.0:53"}, "unicast"),
     ({"real_server": "255.255.255.255:53"}, "unicast"),
