@@ -69,7 +69,6 @@ architecture:
   sample: amd64
 """
 
-import os
 import re
 import tempfile
 import typing as t
@@ -85,7 +84,7 @@ def read_head(source: str, timeout: int) -> bytes:
     if re.match(r"(https?|ftp)://", source):
         with open_url(source, timeout=timeout, headers={"Range": f"bytes=0-{HEAD_BYTES - 1}"}) as answer:
             return t.cast(bytes, answer.read(HEAD_BYTES))
-    with open(os.path.expanduser(source), "rb") as handle:
+    with open(source, "rb") as handle:
         return handle.read(HEAD_BYTES)
 
 

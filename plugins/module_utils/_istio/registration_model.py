@@ -49,7 +49,7 @@ def parse_port(raw: t.Any, where: str) -> Port:
     if isinstance(raw, t.Mapping):
         name, number = str(raw.get("name") or ""), raw.get("port")
     else:
-        name, _, number = str(raw).rpartition(":")
+        name, _colon, number = str(raw).rpartition(":")
     if not name:
         raise RegistrationError(f"{where}: port {raw!r} has no name. Name it after its protocol, for example http:{number or 9080}.")
     try:
