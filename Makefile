@@ -18,7 +18,7 @@ export LC_ALL := C.UTF-8
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { sub(":.*", "", $$1); printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
 .PHONY: venv
 venv: ## create or update the Python environment in the cache
@@ -66,16 +66,21 @@ unit: venv collection ## unit tests
 	@mkdir -p $(RESULTS)/unit
 	@PYTHONPATH=build/collections python -m pytest --junitxml=$(RESULTS)/unit/unit.xml $(ARGS)
 
+.PHONY: integration
+integration: lab-up ## tests on the lab's director, pods and overlay (root)
+	@mkdir -p $(RESULTS)/integration
+	@PYTHONPATH=build/collections python -m pytest tests/integration --junitxml=$(RESULTS)/integration/integration.xml $(ARGS)
+
 .PHONY: molecule
 molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
 	@python scripts/molecule.py $(SCENARIOS)
 
 .PHONY: bench
-bench: venv collection ## benchmarks of tests/bench
-	@PYTHONPATH=build/collections python -m pytest tests/bench -q $(ARGS)
+bench: lab-up ## the IPVS engine against ipvsadm on the lab's director; writes build/bench.json (root)
+	@PYTHONPATH=build/collections python -m pytest tests/bench -q -s $(ARGS)
 
 .PHONY: test
-test: need-root venv ## lint, sanity, unit, molecule; stops the lab at the end (root)
+test: need-root venv ## lint, sanity, unit, integration, molecule; stops the lab at the end (root)
 	@python scripts/test.py
 
 .PHONY: clean

@@ -23,7 +23,7 @@ class Stage:
     minutes: int
 
 
-STAGES = (Stage("lint", 2), Stage("sanity", 3), Stage("unit", 2), Stage("molecule", 25))
+STAGES = (Stage("lint", 2), Stage("sanity", 3), Stage("unit", 2), Stage("integration", 4), Stage("molecule", 25))
 
 
 def run(stage: Stage) -> junit.Counts:
@@ -49,7 +49,7 @@ def main() -> int:
             begun = time.monotonic()
             counts = run(stage)
             total += counts
-            lines.append(f"{stage.target:9} {time.monotonic() - begun:6.0f} s  {counts}")
+            lines.append(f"{stage.target:11} {time.monotonic() - begun:6.0f} s  {counts}")
     finally:
         subprocess.run(["make", "--no-print-directory", "lab-down"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
     print("\n==== summary ====")
