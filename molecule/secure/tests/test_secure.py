@@ -21,8 +21,8 @@ def test_table(director: Host) -> None:
 
 
 def test_services(core: client.CoreV1Api) -> None:
-    exposed = [item for item in core.list_service_for_all_namespaces().items if item.spec.external_i_ps]
-    assert {address for item in exposed for address in item.spec.external_i_ps} == {VIP}
+    exposed = [item for item in core.list_service_for_all_namespaces().items if item.spec.external_ips]
+    assert {address for item in exposed for address in item.spec.external_ips} == {VIP}
     ports = {(port.protocol, port.port) for item in exposed for port in item.spec.ports}
     assert ports == {("UDP", 53)} | {("TCP", port) for port in TCP}
 

@@ -53,7 +53,8 @@ def checks_on(core: client.CoreV1Api, vm: Host, document_before: str) -> None:
     now = {"kubectl.kubernetes.io/restartedAt": dt.datetime.now(dt.UTC).isoformat()}
     patch = {"spec": {"template": {"metadata": {"annotations": now}}}}
     client.AppsV1Api(lab_state.api()).patch_namespaced_deployment("istio-pilot", "istio-system", patch)
-    wait_for("Envoy's policy filter", lambda: POLICY_CLUSTER in vm.check_output("curl -sS http://127.0.0.1:15000/config_dump?resource=dynamic_listeners"))
+    listeners = "curl -sS 'http://127.0.0.1:15000/config_dump?resource=dynamic_listeners'"
+    wait_for("Envoy's policy filter", lambda: POLICY_CLUSTER in vm.check_output(listeners))
 
 
 def test_request_fails(checks_on: None, pod: Pod) -> None:
