@@ -290,7 +290,7 @@ def _with_defaults(entry: t.Any, defaults: t.Mapping[str, t.Any]) -> dict[str, t
 
 def _number(values: t.Mapping[str, t.Any], option: str, least: int, most: int) -> int:
     value = values[option]
-    if type(value) is not int:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise _EntryError(f"{option} {value!r} is not a whole number")
     if not least <= value <= most:
         raise _EntryError(f"{option} {value} is not between {least} and {most}")
