@@ -31,14 +31,20 @@ def shell(arguments: list[str], given: str = "") -> dict[str, t.Any]:
     return {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
 
 
-def converge(services: list[dict[str, t.Any]], purge: str = "all", vips: t.Sequence[str] = (), receive_buffer: int = 0) -> dict[str, t.Any]:
+def connect(receive_buffer: int) -> Client:
+    """With a receive buffer that is smaller than usual, unless it is 0."""
+
     def small(timeout: float) -> socket.socket:
         sock = channel.open_socket(timeout)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        return sock
+        return t.cast("socket.socket", sock)
 
+    return Client.open(channel=channel.Channel(opener=small) if receive_buffer else None)
+
+
+def converge(services: list[dict[str, t.Any]], purge: str = "all", vips: t.Sequence[str] = (), receive_buffer: int = 0) -> dict[str, t.Any]:
     try:
-        with Client.open(channel=channel.Channel(opener=small) if receive_buffer else None) as client:
+        with connect(receive_buffer) as client:
             outcome = reconcile.converge(client, options.parse_services(services), purge, options.parse_addresses(vips))
         return {"operations": [str(operation) for operation in outcome.operations], "after": model.lines(outcome.after)}
     except ApplyError as exc:
@@ -47,11 +53,12 @@ def converge(services: list[dict[str, t.Any]], purge: str = "all", vips: t.Seque
         return {"error": str(exc)}
 
 
-def add_blindly(services: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+def add_blindly(services: list[dict[str, t.Any]], receive_buffer: int = 0) -> dict[str, t.Any]:
     """All additions in batches, whatever is there already: as if the table had been read before another writer filled it."""
-    with Client.open() as client:
+    with connect(receive_buffer) as client:
         report = client.apply(plan.plan({}, options.parse_services(services)))
-    return {"applied": len(report.applied), "failed": [number for _operation, number in report.failed], "unknown": len(report.unknown)}
+    failed = [number for _operation, number in report.failed]
+    return {"applied": len(report.applied), "failed": failed, "unknown": len(report.unknown), "not_applied": len(report.not_applied)}
 
 
 def read() -> list[str]:
