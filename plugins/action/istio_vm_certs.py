@@ -13,11 +13,11 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.mesh.expansion.plugins.module_utils._istio import identity as ident
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import pem_writer
 from ansible_collections.mesh.expansion.plugins.module_utils._istio.vm_certs_spec import argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
+from ansible_collections.mesh.expansion.plugins.plugin_utils import _pem_writer
 from ansible_collections.mesh.expansion.plugins.plugin_utils._shared_store import SharedStore
 
 MODULE = "mesh.expansion.istio_vm_certs"
@@ -118,7 +118,7 @@ class ActionModule(ActionBase):
         files = [{"name": name, "mode": ident.FILE_MODES[name], "content": identity.content(name).decode()} for name in decision.files]
         files += [{"name": name, "mode": ident.FILE_MODES[name]} for name in decision.attributes if name in ident.FILE_MODES]
         document = {"directory": options["path"], "owner": options["owner"], "group": options["group"], "files": files}
-        command = f"{shlex.quote(python)} -c {shlex.quote(inspect.getsource(pem_writer))}"
+        command = f"{shlex.quote(python)} -c {shlex.quote(inspect.getsource(_pem_writer))}"
         done = self._low_level_execute_command(command, in_data=json.dumps(document).encode(), sudoable=True)
         if done["rc"] != 0:
             said = scrub(done["stderr"] + done["stdout"], identity)
