@@ -48,7 +48,7 @@ def from_deb822(text: str, types: str, release: str) -> list[str]:
             if line[0].isspace():
                 fields[name] += "\n" + line
             else:
-                name, _, value = line.partition(":")
+                name, _colon, value = line.partition(":")
                 name = name.strip().lower()
                 fields[name] = value.strip()
         stanza = _stanza(fields, types, release) if fields else None
@@ -67,9 +67,9 @@ def from_one_line(text: str, types: str, release: str) -> list[str]:
         fields = {"types": "deb"}
         rest = " ".join(words[1:])
         if rest.startswith("["):
-            options, _, rest = rest[1:].partition("]")
+            options, _bracket, rest = rest[1:].partition("]")
             for option in options.split():
-                name, _, value = option.partition("=")
+                name, _equals, value = option.partition("=")
                 fields[name.lower()] = value
         uri, suite, *components = rest.split()
         fields.update(uris=uri, suites=suite, components=" ".join(components))

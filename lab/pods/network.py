@@ -91,7 +91,7 @@ async def _ip(*args: str, script: str | None = None) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    _, errors = await asyncio.wait_for(process.communicate(script.encode() if script else None), COMMAND_TIMEOUT)
+    _output, errors = await asyncio.wait_for(process.communicate(script.encode() if script else None), COMMAND_TIMEOUT)
     if process.returncode:
         raise NetworkError(f"ip {' '.join(args)}: {errors.decode().strip()}")
 

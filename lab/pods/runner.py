@@ -211,7 +211,7 @@ async def serve() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, finished.set)
     told: asyncio.Task[Any] = asyncio.create_task(finished.wait())
-    done, _ = await asyncio.wait([told, *endless], return_when=asyncio.FIRST_COMPLETED)
+    done, _pending = await asyncio.wait([told, *endless], return_when=asyncio.FIRST_COMPLETED)
     for task in (*endless, *opening):
         task.cancel()
     await manager.close()

@@ -21,10 +21,10 @@ sysctl -q -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.cni0.send_redirect
 for peer in $PEERS; do
     address=${peer%%,*} rest=${peer#*,}
     cidr=${rest%%,*} rest=${rest#*,}
-    vtep=${rest%%,*} mac=${rest#*,}
-    ip neighbour replace "$vtep" lladdr "$mac" dev flannel.1 nud permanent
+    remote=${rest%%,*} mac=${rest#*,}
+    ip neighbour replace "$remote" lladdr "$mac" dev flannel.1 nud permanent
     bridge fdb replace "$mac" dev flannel.1 dst "$address"
-    ip route replace "$cidr" via "$vtep" dev flannel.1 onlink
+    ip route replace "$cidr" via "$remote" dev flannel.1 onlink
 done
 
 rule() { # table chain rule…: append unless it is there

@@ -319,7 +319,8 @@ def vm_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
     rows.append(_row("R16", host, pushed_problems(wanted, envoy), f"inbound and outbound of {names or 'no service'}"))
     checks = envoy.get("policy_checks")
     unread = ["the filters could not be read, see R16"]
-    rows.append(_row("R17", host, unread if checks is None else policy_problems(checks, host), f"{len(checks or [])} policy filters, none fails closed on a service out of reach"))
+    good = f"{len(checks or [])} policy filters, none fails closed on a service out of reach"
+    rows.append(_row("R17", host, unread if checks is None else policy_problems(checks, host), good))
     return rows
 
 

@@ -55,7 +55,7 @@ def test_node_files_are_complete_and_written_twice_without_harm(tmp_path: Path) 
     root = tmp_path / "root"
     (root / "usr/local/sbin").mkdir(parents=True)
     (root / "etc").mkdir()
-    for _ in range(2):
+    for _attempt in range(2):
         nodes.write_files(root, NODE1, SITE, binary, "kubeconfig")
     assert os.access(root / "usr/local/bin/kube-proxy", os.X_OK)
     assert (root / "var/lib/kube-proxy/kubeconfig").stat().st_mode & 0o777 == 0o600

@@ -80,7 +80,7 @@ def test_a_watch_goes_on_where_its_connection_ended() -> None:
             [{"type": "MODIFIED", "object": item(151)}],
         )
         found = await collect(fake, 3)
-        assert [kind for kind, _ in found] == ["SYNC", "ADDED", "MODIFIED"]
+        assert [kind for kind, _item in found] == ["SYNC", "ADDED", "MODIFIED"]
         assert fake.asked[:2] == ["100", "150"]
         assert fake.lists == 1
 
@@ -90,7 +90,7 @@ def test_a_watch_goes_on_where_its_connection_ended() -> None:
 def test_a_watch_that_is_too_old_lists_again() -> None:
     async def work() -> None:
         fake = FakeApi([{"type": "ERROR", "object": {"code": 410, "message": "too old"}}], [])
-        assert [kind for kind, _ in await collect(fake, 2)] == ["SYNC", "SYNC"]
+        assert [kind for kind, _item in await collect(fake, 2)] == ["SYNC", "SYNC"]
 
     run(work)
 
@@ -152,7 +152,7 @@ def test_streams_and_exit_code_have_their_channels() -> None:
 
 def test_a_signal_ends_as_a_shell_says_it() -> None:
     async def work() -> None:
-        found, _ = await execute("kill -9 $$", execution.Streams(False, True, True, False))
+        found, _status = await execute("kill -9 $$", execution.Streams(False, True, True, False))
         assert json.loads(found[execution.ERROR])["details"]["causes"][0]["message"] == "137"
 
     run(work)
@@ -160,7 +160,7 @@ def test_a_signal_ends_as_a_shell_says_it() -> None:
 
 def test_standard_input_reaches_the_command() -> None:
     async def work() -> None:
-        found, _ = await execute("read line; echo got $line", execution.Streams(True, True, True, False), b"word\n")
+        found, _status = await execute("read line; echo got $line", execution.Streams(True, True, True, False), b"word\n")
         assert found[execution.STDOUT] == b"got word\n"
         assert json.loads(found[execution.ERROR])["status"] == "Success"
 
@@ -169,7 +169,7 @@ def test_standard_input_reaches_the_command() -> None:
 
 def test_a_terminal_is_one() -> None:
     async def work() -> None:
-        found, _ = await execute("tty; exit 4", execution.Streams(True, True, True, True))
+        found, _status = await execute("tty; exit 4", execution.Streams(True, True, True, True))
         assert found[execution.STDOUT].startswith(b"/dev/pts/")
         assert json.loads(found[execution.ERROR])["details"]["causes"][0]["message"] == "4"
 

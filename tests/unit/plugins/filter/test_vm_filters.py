@@ -11,7 +11,6 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
 
 SERVICES = exposure.exposed_services("secure")

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure, resolver
 
 VIP = "192.168.0.62"

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 
 import pytest
-
 from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure, verify
 
 VIP = "192.168.0.62"
@@ -53,7 +52,7 @@ SEEN = {
     },
     "package": "ii  istio-sidecar 1.0.5",
     "owners": {"/etc/certs/key.pem": "istio-proxy"},
-    "units": {name: UNIT for name in ("dnsmasq.service", "istio.service", "istio-auth-node-agent.service")},
+    "units": dict.fromkeys(("dnsmasq.service", "istio.service", "istio-auth-node-agent.service"), UNIT),
     "agent_log": "info CSR is approved successfully. Will renew cert in 1079h59m51s\n",
     "nat": NAT,
     "uid": "998",
@@ -73,8 +72,8 @@ SEEN = {
 VM_ROWS = ["R6", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R16", "R17"]
 
 
-def judged(seen: dict, wanted: dict = WANTED) -> dict[str, verify.Row]:
-    return {row.row: row for row in verify.vm_rows(wanted, seen, "deb-nginx01")}
+def judged(seen: dict, wanted: dict | None = None) -> dict[str, verify.Row]:
+    return {row.row: row for row in verify.vm_rows(wanted or WANTED, seen, "deb-nginx01")}
 
 
 def test_a_healthy_vm_holds_every_row():
@@ -113,7 +112,7 @@ def test_each_defect_fails_its_row(key, value, row, text):
     assert text in rows[row].detail
 
 
-@pytest.mark.parametrize("unit,row", [("dnsmasq.service", "R9"), ("istio-auth-node-agent.service", "R12"), ("istio.service", "R13")])
+@pytest.mark.parametrize(("unit", "row"), [("dnsmasq.service", "R9"), ("istio-auth-node-agent.service", "R12"), ("istio.service", "R13")])
 def test_a_dead_unit_fails_its_row(unit, row):
     seen = {**SEEN, "units": {**SEEN["units"], unit: {"ActiveState": "failed", "UnitFileState": "enabled"}}}
     assert unit in judged(seen)[row].detail
@@ -181,7 +180,11 @@ def cluster(**changes):
         "endpoints": [ENDPOINTS],
         "mesh": {"disablePolicyChecks": True},
         "pilot": [
-            {"metadata": {"name": "istio-pilot", "generation": 2}, "spec": {"replicas": 1}, "status": {"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}}
+            {
+                "metadata": {"name": "istio-pilot", "generation": 2},
+                "spec": {"replicas": 1},
+                "status": {"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1},
+            }
         ],
         "requests": [{"item": [REGISTRATION, PORT], "rc": 0, "stdout": "<title>Welcome to nginx!</title>"}],
     }
