@@ -58,7 +58,7 @@ def write(document: dict[str, t.Any]) -> list[str]:
             os.rename(temporary, path)
             staged.remove((temporary, path))
     finally:
-        for temporary, dummy in staged:
+        for temporary, _dummy in staged:
             os.unlink(temporary)
     return [item["name"] for item in document["files"]]
 
