@@ -52,9 +52,8 @@ def manifests() -> Iterator[Json]:
     values = dataclasses.asdict(config.topology())
     for path in (*sorted(MANIFESTS.glob("*.yaml")), RBAC):
         text = string.Template(path.read_text(encoding="utf-8")).safe_substitute(values)
-        for item in yaml.safe_load_all(text):
-            if item:
-                yield item
+        document = yaml.safe_load(text)
+        yield from document["items"] if document["kind"] == "List" else [document]
 
 
 def apply(client: Client, item: Json) -> None:

@@ -23,8 +23,8 @@ OVERRIDES = {name: {"nodes": ["k8s-node2", "k8s-node3"]} for name in ("istio-mix
 
 def services() -> list[dict[str, t.Any]]:
     """The literal Service objects, in a form that can be compared."""
-    documents = yaml.safe_load_all((HERE / "services.yml").read_text(encoding="utf-8"))
-    return comparable_services(documents)
+    document = yaml.safe_load((HERE / "services.yml").read_text(encoding="utf-8"))
+    return comparable_services(document["items"])
 
 
 def rules() -> list[str]:

@@ -24,7 +24,7 @@ def name_of(service: Service) -> str:
     for key in _KEYS:
         if service.get(key):
             family = " ipv6" if key == "fwmark_service" and service.get("ipv6") else ""
-            return f"{key.split('_')[0]} {service[key]}{family}"
+            return f"{key.split('_', maxsplit=1)[0]} {service[key]}{family}"
     raise ExposureError(f"a virtual service has none of {', '.join(_KEYS)}: {dict(service)}")
 
 
