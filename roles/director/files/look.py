@@ -56,6 +56,18 @@ def places(links: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[str]]:
     return found
 
 
+def facts(links: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """The part of Ansible's network facts that says which subnets the interfaces are in; gathering all takes longer."""
+    found: dict[str, t.Any] = {"interfaces": [link["ifname"] for link in links if "ifname" in link]}
+    for name in found["interfaces"]:
+        items = [info for link in links if link.get("ifname") == name for info in link.get("addr_info", []) if "local" in info]
+        found[name] = {
+            key: [{"address": info["local"], "prefix": str(info["prefixlen"])} for info in items if info["family"] == family]
+            for key, family in (("ipv4_secondaries", "inet"), ("ipv6", "inet6"))
+        }
+    return found
+
+
 def former(held: t.Mapping[str, t.Sequence[str]]) -> list[dict[str, str]]:
     """Where virtual addresses that an earlier run held are still: host addresses, as that run added them."""
     found = []
@@ -93,11 +105,13 @@ def _keepalived(folder: str, address: str) -> list[str]:
 def look(request: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     saved = _read(request["saved"])
     values = {name: _read("/proc/sys/" + name.replace(".", "/")).strip() for name in request["sysctls"]}
-    addresses = places(json.loads(_output("ip", "-j", "address", "show") or "[]"))
+    links = json.loads(_output("ip", "-j", "address", "show") or "[]")
+    addresses = places(links)
     vip = str(ipaddress.ip_address(request["vip"]))
     table = _json(request["saved"]) if saved.startswith("{") else {}
     others = [str(ipaddress.ip_address(address)) for address in table.get("vips", [])]
     return {
+        "facts": facts(links),
         "addresses": addresses,
         "places": addresses.get(vip, []),
         "former": former({address: addresses.get(address, []) for address in others if address != vip}),

@@ -9,6 +9,7 @@ import json
 import pathlib
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._istio.vip import vip_interface
 
 FILES = pathlib.Path(__file__).resolve().parents[4] / "roles/director/files"
 
@@ -27,7 +28,7 @@ install = load("install")
 class TestLook:
     @pytest.fixture
     def request_(self, tmp_path, monkeypatch):
-        links = [{"ifname": "eth0", "addr_info": [{}, {"local": "192.168.0.62", "prefixlen": 32}]}, {}]
+        links = [{"ifname": "eth0", "addr_info": [{}, {"family": "inet", "local": "192.168.0.62", "prefixlen": 32}]}, {}]
         chain = {"family": "ip", "table": "filter", "name": "INPUT", "hook": "input", "policy": "drop"}
         answers = {"ip": json.dumps(links), "nft": json.dumps({"nftables": [{"metainfo": {}}, {"chain": chain}]})}
         monkeypatch.setattr(look, "_output", lambda program, *arguments: answers[program])
@@ -36,6 +37,10 @@ class TestLook:
 
     def test_a_virgin_host(self, request_):
         assert look.look(request_) == {
+            "facts": {
+                "interfaces": ["eth0"],
+                "eth0": {"ipv4_secondaries": [{"address": "192.168.0.62", "prefix": "32"}], "ipv6": []},
+            },
             "addresses": {"192.168.0.62": ["eth0/32"]},
             "places": ["eth0/32"],
             "former": [],
@@ -123,3 +128,12 @@ class TestInstall:
 
 def test_only_host_addresses_are_former_ones():
     assert look.former({"192.168.0.62": ["eth0/24"], "fd00::62": ["eth1/128"]}) == [{"address": "fd00::62/128", "interface": "eth1"}]
+
+
+def test_the_facts_lead_to_the_interface_of_the_address():
+    def link(name, family, address, prefix):
+        return {"ifname": name, "addr_info": [{"family": family, "local": address, "prefixlen": prefix}]}
+
+    links = [link("lo", "inet", "127.0.0.1", 8), link("br-lan", "inet", "192.168.0.61", 24), link("eth1", "inet6", "fd00::61", 64)]
+    assert vip_interface(look.facts(links), "192.168.0.62") == "br-lan"
+    assert vip_interface(look.facts(links), "fd00::62") == "eth1"
