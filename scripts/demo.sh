@@ -10,7 +10,7 @@ step() { printf '\n==== %s (%d s so far) ====\n' "$*" "$((SECONDS - start))"; }
 mkdir -p build
 rm -f "$report" build/demo.json build/page.html
 
-step "1/6 Python environment; about 3 min when new"
+step "1/6 Python environment; a minute or two when new"
 make --no-print-directory venv collection
 step "2/6 Debian packages; a minute or two when some are missing"
 make --no-print-directory deps

@@ -46,10 +46,10 @@ fi
 if ! usable "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     python=$(pick_python)
     ensure_venv_module "$python"
-    echo "venv: creating $venv with $("$python" --version), about 3 minutes"
+    echo "venv: creating $venv with $("$python" --version), a minute or two"
     "$python" -m venv --clear "$venv"
 else
-    echo "venv: updating $venv, up to 3 minutes"
+    echo "venv: updating $venv, up to two minutes"
 fi
 
 requirements=()
@@ -57,11 +57,11 @@ for file in "$@"; do
     requirements+=(--requirement "$file")
 done
 start=$SECONDS
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${requirements[@]}" &
+"$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check "${requirements[@]}" &
 pip=$!
 while kill -0 "$pip" 2>/dev/null; do
     sleep 1
-    [ $(((SECONDS - start) % 30)) -ne 0 ] || echo "venv: $((SECONDS - start)) s of about 180 s"
+    [ $(((SECONDS - start) % 30)) -ne 0 ] || echo "venv: $((SECONDS - start)) s of about 60 to 120 s"
 done
 wait "$pip"
 echo "$wanted" >"$stamp"
