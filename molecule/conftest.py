@@ -36,7 +36,7 @@ def connect() -> Callable[[str], Host]:
 
 @pytest.fixture(scope="session")
 def director(connect: Callable[[str], Host]) -> Host:
-    return connect("director")
+    return connect("lvs1")
 
 
 @pytest.fixture(scope="session")

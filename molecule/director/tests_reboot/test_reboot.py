@@ -20,12 +20,12 @@ def rebooted(director: Host, connect: Callable[[str], Host]) -> Host:
     before = director.check_output("cat /proc/sys/kernel/random/boot_id")
     subprocess.run([lab_state.ROOT / "lab/lab", "reboot", "director"], check=True, timeout=180, stdin=subprocess.DEVNULL)
     # The old connection is shared by all commands and ended with the old kernel.
-    subprocess.run(["ssh", "-F", lab_state.ssh_config(), "-O", "exit", "director"], check=False, capture_output=True, timeout=10)
+    subprocess.run(["ssh", "-F", lab_state.ssh_config(), "-O", "exit", "lvs1"], check=False, capture_output=True, timeout=10)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        answer = connect("director").run("cat /proc/sys/kernel/random/boot_id && systemctl is-system-running --wait")
+        answer = connect("lvs1").run("cat /proc/sys/kernel/random/boot_id && systemctl is-system-running --wait")
         if answer.rc in (0, 1) and answer.stdout and not answer.stdout.startswith(before):
-            return connect("director")
+            return connect("lvs1")
         time.sleep(2)
     pytest.fail("the director did not come back within 120 s")
 

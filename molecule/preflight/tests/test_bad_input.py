@@ -37,7 +37,7 @@ def site(tmp_path: Path) -> Callable[..., Path]:
 
     def write(**groups: list[str]) -> Path:
         hostvars = lab_state.inventory()["_meta"]["hostvars"]
-        chosen = {"director": ["director"], "k8s_nodes": ["k8s-node1", "k8s-node2", "k8s-node3"], "vms": ["deb-nginx01"]} | groups
+        chosen = {"director": ["lvs1"], "k8s_nodes": ["k8s-node1", "k8s-node2", "k8s-node3"], "vms": ["deb-nginx01"]} | groups
         children: dict[str, Any] = {}
         for group, names in chosen.items():
             own = {name: {key: hostvars[name][key] for key in ("ansible_host", "mesh_vm_services") if key in hostvars[name]} for name in names}
