@@ -64,7 +64,7 @@ sanity: venv ## the whole of ansible-test sanity, on a clean copy
 .PHONY: unit
 unit: venv collection ## unit tests
 	@mkdir -p $(RESULTS)/unit
-	@PYTHONPATH=build/collections python -m pytest --junitxml=$(RESULTS)/unit/unit.xml $(ARGS)
+	@PYTHONPATH=build/collections python -m pytest -n auto --junitxml=$(RESULTS)/unit/unit.xml $(ARGS)
 
 .PHONY: integration
 integration: lab-up ## tests on the lab's director, pods and overlay (root)

@@ -23,7 +23,8 @@ class Stage:
     minutes: int
 
 
-STAGES = (Stage("lint", 2), Stage("sanity", 3), Stage("unit", 2), Stage("integration", 4), Stage("molecule", 25))
+# The lab is built by the third: some unit tests need its binaries.
+STAGES = (Stage("lint", 2), Stage("sanity", 3), Stage("integration", 4), Stage("unit", 1), Stage("molecule", 25))
 
 
 def run(stage: Stage) -> junit.Counts:
