@@ -129,7 +129,7 @@ def _text(table: model.Table, keys: t.Collection[model.ServiceKey]) -> str:
 def _drained(one: Drained) -> dict[str, t.Any]:
     return {
         "service": str(one.service),
-        "real_server": str(one.server),
+        "real_server": model.endpoint(*one.server),
         "active_connections": one.connections.active,
         "inactive_connections": one.connections.inactive,
         "persistent_connections": one.connections.persistent,
@@ -151,6 +151,6 @@ class _Journal:
         for one in drained:
             counts = one.connections
             self._log(
-                f"draining {one.server} of {one.service} for {waited:.0f} s: "
+                f"draining {model.endpoint(*one.server)} of {one.service} for {waited:.0f} s: "
                 f"{counts.active} active, {counts.inactive} inactive, {counts.persistent} persistent connections"
             )

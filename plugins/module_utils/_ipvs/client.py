@@ -21,6 +21,7 @@ CHUNK_MESSAGES = 200
 CHUNK_BYTES = 64 << 10
 _MESSAGE_OVERHEAD = 20
 _READ_ATTEMPTS = 3
+_LIST_ATTEMPTS = 6
 
 _NO_PERMISSION = (
     "no permission to use IPVS: the kernel wants CAP_NET_ADMIN in the initial user namespace, so run as root (become: true), not in an unprivileged container"
@@ -84,12 +85,12 @@ class Client:
         def attempt() -> dict[model.ServiceKey, model.Entry]:
             decoder = codec.ReplyDecoder()
             table = {}
-            for service in self._dump(codec.command(codec.GET_SERVICE), decoder.service, "list the virtual services"):
+            for service in self._services(decoder.service, lambda service: service.key):
                 key = service.key
                 servers: dict[model.ServerKey, model.RealServer] = {}
                 if wanted(key):
                     decode = functools.partial(decoder.server, family=key.family)
-                    servers = {server.key: server for server in self._dump(codec.get_servers(key), decode, f"list the real servers of {key}")}
+                    servers = {server[:2]: server for server in self._dump(codec.get_servers(key), decode, "list the real servers of a service")}
                 table[key] = model.Entry(service, servers)
             return table
 
@@ -101,11 +102,11 @@ class Client:
         def attempt() -> list[model.ServiceState]:
             decoder = codec.ReplyDecoder()
             states = []
-            for service, statistics in self._dump(codec.command(codec.GET_SERVICE), decoder.service_state, "list the virtual services"):
+            for service, statistics in self._services(decoder.service_state, lambda found: found[0].key):
                 key = service.key
                 if wanted(key):
                     decode = functools.partial(decoder.server_state, family=key.family)
-                    servers = self._dump(codec.get_servers(key), decode, f"list the real servers of {key}")
+                    servers = self._dump(codec.get_servers(key), decode, "list the real servers of a service")
                     servers.sort(key=lambda state: (len(state.server.address), state.server.address, state.server.port))
                     states.append(model.ServiceState(service, statistics, servers))
             return sorted(states, key=lambda state: state.service.key)
@@ -173,6 +174,22 @@ class Client:
             size += length
         if chunk:
             yield chunk, payloads
+
+    def _services(self, decode: t.Callable[[bytearray, int, int], T], key: t.Callable[[T], model.ServiceKey]) -> list[T]:
+        """The kernel remembers how far a list is told by counting the services of all network namespaces.
+
+        So it skips some if others go meanwhile, wherever they are. Two lists in a row have to agree; if somebody changes services
+        all the time, the last one has to do.
+        """
+        found: list[T] = []
+        told: set[model.ServiceKey] | None = None
+        for _attempt in range(_LIST_ATTEMPTS):
+            before = told
+            found = self._dump(codec.command(codec.GET_SERVICE), decode, "list the virtual services")
+            told = {key(one) for one in found}
+            if told == before:
+                break
+        return found
 
     def _dump(self, payload: bytes, decode: t.Callable[[bytearray, int, int], T], attempt: str) -> list[T]:
         return self._channel.dump(self._family, payload, decode, attempt)

@@ -157,18 +157,18 @@ class ReplyDecoder:
     """Takes replies apart. Keeps the layouts of what it has seen, so use one for a whole read."""
 
     def __init__(self) -> None:
-        self._top = codec.AttributeReader({_SERVICE: "raw", _DEST: "raw", _DAEMON: "raw"})
+        self._nests = {number: codec.AttributeReader({number: "raw"}) for number in (_SERVICE, _DEST, _DAEMON)}
         self._service = codec.AttributeReader(
             {
-                _S_AF: "H", _S_PROTOCOL: "H", _S_ADDR: "16s", _S_PORT: "2s", _S_FWMARK: "I", _S_SCHED: "text",
+                _S_AF: "H", _S_PROTOCOL: "H", _S_ADDR: "16s", _S_PORT: "H", _S_FWMARK: "I", _S_SCHED: "text",
                 _S_FLAGS: "I4x", _S_TIMEOUT: "I", _S_NETMASK: "4s", _S_PE: "text", _S_STATS64: "raw",
             }
         )  # fmt: skip
         self._dest = codec.AttributeReader(
             {
-                _D_ADDR: "16s", _D_PORT: "2s", _D_FORWARDING: "I", _D_WEIGHT: "I", _D_UPPER: "I", _D_LOWER: "I",
-                _D_ACTIVE: "I", _D_INACTIVE: "I", _D_PERSISTENT: "I", _D_FAMILY: "H", _D_STATS64: "raw",
-                _D_TUN_TYPE: "B", _D_TUN_PORT: "2s", _D_TUN_FLAGS: "H",
+                _D_ADDR: "16s", _D_PORT: "H", _D_FORWARDING: "I", _D_WEIGHT: "I", _D_UPPER: "I", _D_LOWER: "I",
+                _D_TUN_TYPE: "B", _D_TUN_PORT: "H", _D_TUN_FLAGS: "H", _D_FAMILY: "H",
+                _D_ACTIVE: "I", _D_INACTIVE: "I", _D_PERSISTENT: "I", _D_STATS64: "raw",
             }
         )  # fmt: skip
         self._statistics = codec.AttributeReader(dict.fromkeys(range(1, len(_STATISTICS) + 1), "Q"))
@@ -177,96 +177,90 @@ class ReplyDecoder:
         self._daemon = codec.AttributeReader({1: "I", 2: "text", 3: "I"})
 
     def service(self, buffer: bytes | bytearray, start: int, end: int) -> model.Service:
-        return self._to_service(self._service_values(buffer, start, end))
+        return self._to_service(self._service.read(*self._nest(_SERVICE, buffer, start, end)))
 
     def service_state(self, buffer: bytes | bytearray, start: int, end: int) -> tuple[model.Service, dict[str, int]]:
-        values = self._service_values(buffer, start, end)
-        return self._to_service(values), self._counters(values.get(_S_STATS64))
+        values = self._service.read(*self._nest(_SERVICE, buffer, start, end))
+        return self._to_service(values), self._counters(values[-1])
 
     def server(self, buffer: bytes | bytearray, start: int, end: int, family: int) -> model.RealServer:
-        return self._to_server(self._server_values(buffer, start, end), family)
+        return self._to_server(self._dest.read(*self._nest(_DEST, buffer, start, end)), family)
 
     def server_state(self, buffer: bytes | bytearray, start: int, end: int, family: int) -> model.ServerState:
-        values = self._server_values(buffer, start, end)
-        counts = (values.get(number, 0) for number in (_D_ACTIVE, _D_INACTIVE, _D_PERSISTENT))
-        return model.ServerState(self._to_server(values, family), model.Connections(*counts), self._counters(values.get(_D_STATS64)))
+        values = self._dest.read(*self._nest(_DEST, buffer, start, end))
+        counts = (count or 0 for count in values[-4:-1])
+        return model.ServerState(self._to_server(values, family), model.Connections(*counts), self._counters(values[-1]))
 
     def timeouts(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, int]:
-        values = self._config.read(buffer, start, end)
-        names = (("tcp", _TIMEOUT_TCP), ("tcp_fin", _TIMEOUT_FIN), ("udp", _TIMEOUT_UDP))
-        return {name: _needed(values, number) for name, number in names}
+        return dict(zip(("tcp", "tcp_fin", "udp"), _complete(self._config.read(buffer, start, end))))
 
     def info(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, t.Any]:
-        values = self._info.read(buffer, start, end)
-        version = _needed(values, 1)
-        text = f"{version >> 16 & 255}.{version >> 8 & 255}.{version & 255}"
-        return {"version": text, "connection_table_size": _needed(values, 2)}
+        version, size = _complete(self._info.read(buffer, start, end))
+        return {"version": f"{version >> 16 & 255}.{version >> 8 & 255}.{version & 255}", "connection_table_size": size}
 
     def daemon(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, t.Any]:
-        values = self._daemon.read(_needed(self._top.read(buffer, start, end), _DAEMON), 0)
-        state = {1: "master", 2: "backup"}.get(_needed(values, 1), "unknown")
-        return {"state": state, "mcast_interface": _needed(values, 2), "syncid": _needed(values, 3)}
+        state, interface, number = _complete(self._daemon.read(*self._nest(_DAEMON, buffer, start, end)))
+        return {"state": {1: "master", 2: "backup"}.get(state, "unknown"), "mcast_interface": interface, "syncid": number}
 
-    def _service_values(self, buffer: bytes | bytearray, start: int, end: int) -> dict[int, t.Any]:
-        return self._service.read(_needed(self._top.read(buffer, start, end), _SERVICE), 0)
-
-    def _server_values(self, buffer: bytes | bytearray, start: int, end: int) -> dict[int, t.Any]:
-        return self._dest.read(_needed(self._top.read(buffer, start, end), _DEST), 0)
+    def _nest(self, number: int, buffer: bytes | bytearray, start: int, end: int) -> tuple[bytes | bytearray, int, int]:
+        """Where the attributes of a reply's nest are."""
+        if end - start >= codec.ATTRIBUTE.size:
+            length, kind = codec.ATTRIBUTE.unpack_from(buffer, start)
+            if kind == number and length == end - start:
+                return buffer, start + codec.ATTRIBUTE.size, end
+        # Not alone, or not there.
+        (block,) = _complete(self._nests[number].read(buffer, start, end))
+        return block, 0, len(block)
 
     @staticmethod
-    def _to_service(values: t.Mapping[int, t.Any]) -> model.Service:
-        family = _family(_needed(values, _S_AF))
-        mark = values.get(_S_FWMARK, 0)
+    def _to_service(values: tuple[t.Any, ...]) -> model.Service:
+        family, protocol, address, port, mark, scheduler, flags, timeout, netmask, engine, _statistics = values
+        _complete((family, scheduler, flags, timeout, netmask))
+        _check_family(family)
         if mark:
             key = model.ServiceKey(mark, family, 0, b"", 0)
         else:
-            address = _packed(_needed(values, _S_ADDR), family)
-            port = _NETWORK_PORT.unpack(_needed(values, _S_PORT))[0]
-            key = model.ServiceKey(0, family, _needed(values, _S_PROTOCOL), address, port)
-        netmask = _needed(values, _S_NETMASK)
+            _complete((protocol, address, port))
+            key = model.ServiceKey(0, family, protocol, _packed(address, family), socket.ntohs(port))
         order: t.Literal["little", "big"] = sys.byteorder if family == socket.AF_INET6 else "big"
-        return model.Service(
-            key=key,
-            scheduler=_needed(values, _S_SCHED),
-            flags=_needed(values, _S_FLAGS) & ~model.HASHED,
-            timeout=_needed(values, _S_TIMEOUT),
-            netmask=int.from_bytes(netmask, order),
-            engine=values.get(_S_PE, ""),
-        )
+        return model.Service(key, scheduler, flags & ~model.HASHED, timeout, int.from_bytes(netmask, order), engine or "")
 
     @staticmethod
-    def _to_server(values: t.Mapping[int, t.Any], family: int) -> model.RealServer:
+    def _to_server(values: tuple[t.Any, ...], family: int) -> model.RealServer:
+        address, port, forwarding, weight, upper, lower, tunnel_type, tunnel_port, tunnel_flags, own_family = values[:10]
+        if None in values[:6]:
+            raise DecodeError("a reply about a real server is not complete")
         # Kernels before 3.18 do not send the family: it is the service's.
-        address = _packed(_needed(values, _D_ADDR), _family(values.get(_D_FAMILY, family)))
+        if own_family is not None and own_family != family:
+            _check_family(own_family)
+            family = own_family
         return model.RealServer(
-            address,
-            _NETWORK_PORT.unpack(_needed(values, _D_PORT))[0],
-            _needed(values, _D_FORWARDING) & _FORWARDING_MASK,
-            _needed(values, _D_WEIGHT),
-            _needed(values, _D_UPPER),
-            _needed(values, _D_LOWER),
-            values.get(_D_TUN_TYPE, 0),
-            _NETWORK_PORT.unpack(values.get(_D_TUN_PORT, b"\0\0"))[0],
-            values.get(_D_TUN_FLAGS, 0),
+            _packed(address, family),
+            socket.ntohs(port),
+            forwarding & _FORWARDING_MASK,
+            weight,
+            upper,
+            lower,
+            tunnel_type or 0,
+            socket.ntohs(tunnel_port or 0),
+            tunnel_flags or 0,
         )
 
     def _counters(self, block: bytes | None) -> dict[str, int]:
         """The 64-bit counters; kernels before 4.1 have none."""
-        values = {} if block is None else self._statistics.read(block, 0)
-        return {name: values.get(number, 0) for number, name in enumerate(_STATISTICS, 1)}
+        values = self._statistics.read(block or b"", 0)
+        return {name: value or 0 for name, value in zip(_STATISTICS, values)}
 
 
-def _needed(values: t.Mapping[int, t.Any], number: int) -> t.Any:
-    try:
-        return values[number]
-    except KeyError:
-        raise DecodeError(f"a reply lacks attribute {number}") from None
+def _complete(values: tuple[t.Any, ...]) -> tuple[t.Any, ...]:
+    if None in values:
+        raise DecodeError("a reply is not complete")
+    return values
 
 
-def _family(value: int) -> int:
+def _check_family(value: int) -> None:
     if value not in (socket.AF_INET, socket.AF_INET6):
         raise DecodeError(f"{value} is not an address family that IPVS has")
-    return value
 
 
 def _packed(union: bytes, family: int) -> bytes:

@@ -51,14 +51,8 @@ class ServiceKey(t.NamedTuple):
         return f"{option} {endpoint(self.address, self.port)}"
 
 
-class ServerKey(t.NamedTuple):
-    """What the kernel finds a real server of a service by."""
-
-    address: bytes
-    port: int
-
-    def __str__(self) -> str:
-        return endpoint(self.address, self.port)
+# What the kernel finds a real server of a service by: address and port.
+ServerKey = t.Tuple[bytes, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +103,15 @@ class RealServer(t.NamedTuple):
 
     @property
     def key(self) -> ServerKey:
-        return ServerKey(self.address, self.port)
+        return self[:2]
+
+    @property
+    def name(self) -> str:
+        return endpoint(self.address, self.port)
 
     @property
     def arguments(self) -> str:
-        parts = [f"{endpoint(self.address, self.port)} {_FORWARDING_SWITCHES.get(self.forwarding, '?')} -w {self.weight}"]
+        parts = [f"{self.name} {_FORWARDING_SWITCHES.get(self.forwarding, '?')} -w {self.weight}"]
         if self.forwarding == TUNNEL:
             parts.append(f"--tun-type {name_of(TUNNEL_TYPES, self.tunnel_type)}")
             if self.tunnel_port:

@@ -224,9 +224,9 @@ def _servers(service: model.Service, entries: t.Sequence[t.Any], place: str, pro
             name = entry.get("real_server") if isinstance(entry, dict) else None
             problems.append(f"{place}: real_servers[{index}]{f' ({name})' if name else ''}: {exc}")
             continue
-        first = seen.setdefault((found.server.address, found.server.port), index)
+        first = seen.setdefault(found.server.key, index)
         if first != index:
-            problems.append(f"{place}: real_servers[{index}] ({found.server.key}): the same real server is in real_servers[{first}]: remove one")
+            problems.append(f"{place}: real_servers[{index}] ({found.server.name}): the same real server is in real_servers[{first}]: remove one")
         wanted.append(found)
     return wanted
 

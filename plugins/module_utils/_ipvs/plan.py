@@ -31,7 +31,7 @@ class Operation(t.NamedTuple):
         if self.server is None:
             return f"-D {key}" if self.kind == DELETE_SERVICE else f"-{'A' if self.kind == ADD_SERVICE else 'E'} {self.service.arguments}"
         if self.kind == DELETE_SERVER:
-            return f"-d {key} -r {self.server.key}"
+            return f"-d {key} -r {self.server.name}"
         return f"-{'a' if self.kind == ADD_SERVER else 'e'} {key} -r {self.server.arguments}"
 
     @property
@@ -78,7 +78,7 @@ def _plan_servers(
     lowered: list[Operation] = []
     listed = set()
     for server, state in wanted:
-        key = server.key
+        key = server[:2]
         listed.add(key)
         found = present.get(key)
         if state == ABSENT:

@@ -54,7 +54,7 @@ def loads(text: str) -> SavedTable:
             problems.append(f"services[{index}] ({key}): its address is none of vips")
         for server, state in wanted.servers or ():
             if state != options.PRESENT:
-                problems.append(f"services[{index}] ({key}): real server {server.key} has state {state}: a saved table has real servers that are present only")
+                problems.append(f"services[{index}] ({key}): real server {server.name} has state {state}: a saved table has real servers that are present only")
     if problems:
         raise ValidationError(problems)
     return SavedTable(services, vips)

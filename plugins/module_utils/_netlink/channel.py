@@ -89,9 +89,9 @@ class Channel:
             if exc.errno == errno.ENOENT:
                 raise FamilyMissingError(f"the kernel has no netlink family {name}") from exc
             raise
-        if len(found) != 1 or _CTRL_ATTR_FAMILY_ID not in found[0]:
+        if len(found) != 1 or found[0][0] is None:
             raise DecodeError(f"the reply about the netlink family {name} does not hold its number")
-        number = found[0][_CTRL_ATTR_FAMILY_ID]
+        (number,) = found[0]
         if number < _GENL_ID_CTRL:
             raise DecodeError(f"{number} is not the number of a netlink family")
         return int(number)

@@ -8,6 +8,7 @@ The decoder trusts nothing: whatever the bytes are, it ends, and raises nothing 
 
 from __future__ import annotations
 
+import operator
 import struct
 import typing as t
 
@@ -15,7 +16,7 @@ from .errors import DecodeError
 
 HEADER = struct.Struct("=IHHII")
 GENERIC_HEADER = struct.Struct("=BBH")
-_ATTRIBUTE = struct.Struct("=HH")
+ATTRIBUTE = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
 
 NLMSG_NOOP = 1
@@ -34,7 +35,7 @@ _TYPE_MASK = 0x3FFF
 
 def attribute(kind: int, payload: bytes) -> bytes:
     size = len(payload) + 4
-    return _ATTRIBUTE.pack(size, kind) + payload + b"\0" * (-size % 4)
+    return ATTRIBUTE.pack(size, kind) + payload + b"\0" * (-size % 4)
 
 
 def nested(kind: int, payload: bytes) -> bytes:
@@ -91,69 +92,93 @@ def generic_payload(buffer: bytes | bytearray, start: int, end: int) -> int:
     return start + GENERIC_HEADER.size
 
 
-class AttributeReader:
-    """Reads blocks of attributes whose value types are known by attribute number.
+class _Layout(t.NamedTuple):
+    """How to take a block of a certain size apart in one go."""
 
-    All messages of a dump are alike, so the layout of a block is kept, and the next block is taken apart by a single call.
-    A block that differs in any header is walked attribute by attribute.
+    form: struct.Struct
+    headers: tuple[bytes, ...]
+    pick: t.Callable[[tuple[t.Any, ...]], tuple[t.Any, ...]]
+
+
+class AttributeReader:
+    """Reads blocks of attributes into tuples: values in the order in which the reader was told the attributes, None for a missing one.
+
     A struct code says the exact size that a value must have. `text` is a NUL-terminated string, `raw` anything.
     Attributes with other numbers are passed over: newer kernels add some.
+    All messages of a dump are alike, so the layout of a block is kept, and the next block is taken apart by a single call.
+    A block that differs in any header is walked attribute by attribute.
     """
 
     def __init__(self, kinds: t.Mapping[int, str]) -> None:
         self._kinds = dict(kinds)
-        self._layouts: dict[int, tuple[struct.Struct, tuple[bytes, ...], tuple[int, ...], tuple[int, ...]]] = {}
+        self._places = {number: place for place, number in enumerate(kinds)}
+        self._texts = [(place, number) for place, (number, kind) in enumerate(kinds.items()) if kind == "text"]
+        self._layouts: dict[int, _Layout] = {}
 
-    def read(self, buffer: bytes | bytearray, start: int, end: int | None = None) -> dict[int, t.Any]:
+    def read(self, buffer: bytes | bytearray, start: int, end: int | None = None) -> tuple[t.Any, ...]:
         if end is None:
             end = len(buffer)
-        known = self._layouts.get(end - start)
-        if known is not None:
-            layout, headers, numbers, texts = known
-            values = layout.unpack_from(buffer, start)
-            if values[0::2] == headers:
-                result = dict(zip(numbers, values[1::2]))
-                for number in texts:
-                    result[number] = _string(result[number], number)
-                # 0 stands for attributes that nobody asked for.
-                result.pop(0, None)
-                return result
+        layout = self._layouts.get(end - start)
+        if layout is not None:
+            values = layout.form.unpack_from(buffer, start)
+            if values[0::2] == layout.headers:
+                return self._with_texts(layout.pick((*values, None)))
         return self._walk(buffer, start, end)
 
-    def _walk(self, buffer: bytes | bytearray, start: int, end: int) -> dict[int, t.Any]:
-        result: dict[int, t.Any] = {}
+    def _walk(self, buffer: bytes | bytearray, start: int, end: int) -> tuple[t.Any, ...]:
+        found: list[t.Any] = [None] * len(self._kinds)
         headers: list[bytes] = []
-        numbers: list[int] = []
         codes: list[str] = []
+        # Where the value of each attribute will be among those of the layout: headers and values take turns.
+        sources = [-1] * len(self._kinds)
         offset = start
         while offset < end:
             if end - offset < 4:
                 raise DecodeError(f"{end - offset} bytes are too few for an attribute header")
-            length, number = _ATTRIBUTE.unpack_from(buffer, offset)
+            length, number = ATTRIBUTE.unpack_from(buffer, offset)
             if length < 4 or length > end - offset:
                 raise DecodeError(f"attribute {number} claims {length} of {end - offset} bytes")
             number &= _TYPE_MASK
-            size = length - 4
-            kind = self._kinds.get(number)
-            exact = kind not in (None, "text", "raw")
-            if exact and struct.calcsize("=" + str(kind)) != size:
-                raise DecodeError(f"attribute {number} has {size} bytes instead of {struct.calcsize('=' + str(kind))}")
-            if kind and number in result:
-                raise DecodeError(f"attribute {number} comes twice")
-            form = str(kind) if exact else f"{size}s"
+            form = self._form(number, length - 4)
             padding = min(-length % 4, end - offset - length)
+            if number in self._places:
+                place = self._places[number]
+                if sources[place] >= 0:
+                    raise DecodeError(f"attribute {number} comes twice")
+                sources[place] = 2 * len(headers) + 1
+                found[place] = struct.unpack_from("=" + form, buffer, offset + 4)[0]
             headers.append(bytes(buffer[offset : offset + 4]))
-            numbers.append(number if kind else 0)
             codes.append(f"4s{form}{padding}x")
-            if kind:
-                value = struct.unpack_from("=" + form, buffer, offset + 4)[0]
-                result[number] = _string(value, number) if kind == "text" else value
             offset += length + padding
-        texts = tuple(number for number in result if self._kinds[number] == "text")
         # Names make a handful of layouts; the bound is for hostile input only.
         if len(self._layouts) < 64:
-            self._layouts[end - start] = (struct.Struct("=" + "".join(codes)), tuple(headers), tuple(numbers), texts)
-        return result
+            self._layouts[end - start] = _Layout(struct.Struct("=" + "".join(codes)), tuple(headers), _picker(sources))
+        return self._with_texts(tuple(found))
+
+    def _form(self, number: int, size: int) -> str:
+        kind = self._kinds.get(number, "raw")
+        if kind in ("text", "raw"):
+            return f"{size}s"
+        if struct.calcsize("=" + kind) != size:
+            raise DecodeError(f"attribute {number} has {size} bytes instead of {struct.calcsize('=' + kind)}")
+        return kind
+
+    def _with_texts(self, values: tuple[t.Any, ...]) -> tuple[t.Any, ...]:
+        if not self._texts:
+            return values
+        changed = list(values)
+        for place, number in self._texts:
+            if changed[place] is not None:
+                changed[place] = _string(changed[place], number)
+        return tuple(changed)
+
+
+def _picker(sources: t.Sequence[int]) -> t.Callable[[tuple[t.Any, ...]], tuple[t.Any, ...]]:
+    """Picks several values; the last one, None, for what is not there."""
+    if len(sources) == 1:
+        only = sources[0]
+        return lambda values: (values[only],)
+    return operator.itemgetter(*sources)
 
 
 def _string(value: bytes, number: int) -> str:

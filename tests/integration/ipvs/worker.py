@@ -69,7 +69,7 @@ def read() -> list[str]:
 def states() -> list[dict[str, t.Any]]:
     with Client.open() as client:
         return [
-            {"service": str(state.service.key), "servers": [[str(one.server.key), *one.connections, dict(one.statistics)] for one in state.servers]}
+            {"service": str(state.service.key), "servers": [[one.server.name, *one.connections, dict(one.statistics)] for one in state.servers]}
             for state in client.read_states()
         ]
 

@@ -55,6 +55,8 @@ class FakeKernel:
         self.reply_limit = 380
         self.sends: list[list[int]] = []
         self.reads = 0
+        # Which places the next lists of services leave out.
+        self.skipped: list[set[int]] = []
         self.connections: dict[tuple[Any, Any], tuple[int, int, int]] = {}
 
     def open(self, _timeout: float) -> FakeSocket:
@@ -129,7 +131,10 @@ class FakeKernel:
 
     def _do_4(self, _service: dict[int, bytes], _dest: dict[int, bytes]) -> list[bytes]:
         replies = []
-        for key, found in self.services.items():
+        skipped = self.skipped.pop(0) if self.skipped else set()
+        for place, (key, found) in enumerate(self.services.items()):
+            if place in skipped:
+                continue
             parts = attribute(1, struct.pack("=H", key[0]))
             if len(key) == 2:
                 parts += attribute(5, struct.pack("=I", key[1]))

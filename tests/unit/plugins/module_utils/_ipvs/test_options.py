@@ -213,7 +213,7 @@ def test_of_an_absent_service_only_the_key_counts() -> None:
 def test_of_a_leaving_server_only_the_key_counts(state: str) -> None:
     wanted = options.parse_service({"tcp_service": VIP, "real_servers": [{"real_server": "192.168.0.71:99", "weight": -5, "state": state}]})
     assert wanted.servers is not None
-    assert (wanted.servers[0].state, str(wanted.servers[0].server.key)) == (state, "192.168.0.71:99")
+    assert (wanted.servers[0].state, wanted.servers[0].server.name) == (state, "192.168.0.71:99")
 
 
 def test_addresses() -> None:

@@ -112,7 +112,7 @@ def test_an_absent_server_goes_whatever_the_purge() -> None:
 
 def test_drained_servers_can_go_afterwards() -> None:
     wanted = options.parse_services([service(80, {"real_server": "10.1.0.1", "state": "drained"}, "10.1.0.2"), {"fwmark_service": 7}])
-    assert [(str(key), str(server)) for key, server in plan.drained_keys(wanted)] == [("-t 10.0.0.1:80", "10.1.0.1:80")]
+    assert [(str(key), model.endpoint(*server)) for key, server in plan.drained_keys(wanted)] == [("-t 10.0.0.1:80", "10.1.0.1:80")]
     before = table_of([service(80, "10.1.0.1", "10.1.0.2"), {"fwmark_service": 7, "real_servers": [{"real_server": "10.1.0.3"}]}])
     assert lines(plan.plan(before, plan.without_drained(wanted))) == ["-d -t 10.0.0.1:80 -r 10.1.0.1:80"]
 
@@ -126,7 +126,7 @@ def test_an_absent_service_goes() -> None:
 def test_foreign_values_can_be_shown() -> None:
     """What ipvsadm cannot set is still named, in a diff for instance."""
     key = model.ServiceKey(0, 2, 47, b"\x0a\0\0\1", 0)
-    odd = model.Entry(model.Service(key), {model.ServerKey(b"\x0a\0\0\2", 0): model.RealServer(b"\x0a\0\0\2", 0, model.LOCAL)})
+    odd = model.Entry(model.Service(key), {(b"\x0a\0\0\2", 0): model.RealServer(b"\x0a\0\0\2", 0, model.LOCAL)})
     assert odd.lines() == ["-A --protocol-47 10.0.0.1:0 -s wlc", "-a --protocol-47 10.0.0.1:0 -r 10.0.0.2:0 -l -w 1"]
 
 
