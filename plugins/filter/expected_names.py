@@ -51,7 +51,6 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.mesh.expansion.plugins.module_utils._istio import verify
 
 
