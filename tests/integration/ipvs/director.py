@@ -92,6 +92,15 @@ class Worker:
             raise DirectorError(f"ipvsadm {shlex.join(arguments)}: {done['stderr']}")
         return str(done["stdout"])
 
+    def saved(self) -> list[str]:
+        """What `ipvsadm -S` prints, sorted. It skips services if some of another network namespace go meanwhile, so it is asked again."""
+        said = self.ipvsadm("-S", "-n")
+        for _time in range(5):
+            before, said = said, self.ipvsadm("-S", "-n")
+            if said == before:
+                break
+        return sorted(said.splitlines())
+
     def close(self) -> None:
         if self._process.stdin is not None:
             self._process.stdin.close()
