@@ -149,7 +149,8 @@ def director_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
         )
     count = len(wanted["services"])
     reals = sum(len(s.get("real_servers") or []) for s in wanted["services"])
-    return [_row("R5", host, problems, f"{count} virtual services, {reals} real servers, VIP {wanted['vip']} held")]
+    drained = f", out of service: {', '.join(wanted['drained'])}" if wanted["drained"] else ""
+    return [_row("R5", host, problems, f"{count} virtual services, {reals} real servers, VIP {wanted['vip']} held{drained}")]
 
 
 def _identity(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:

@@ -146,9 +146,10 @@ def test_exposed_services_are_compared_field_by_field():
 
 
 def test_director_row():
-    wanted = {"vip": VIP, "unit": "mesh-director.service", "services": [{"real_servers": [1, 2]}]}
+    wanted = {"vip": VIP, "unit": "mesh-director.service", "services": [{"real_servers": [1, 2]}], "drained": []}
     seen = {"table": {"changed": False}, "addresses": [VIP], "unit": UNIT}
     assert verify.director_rows(wanted, seen, "director")[0].ok
+    assert "out of service: 192.0.2.72" in verify.director_rows({**wanted, "drained": ["192.0.2.72"]}, seen, "director")[0].detail
     for key, value in (("table", {"changed": True, "operations": ["-A -t x"]}), ("addresses", []), ("unit", {})):
         assert not verify.director_rows(wanted, {**seen, key: value}, "director")[0].ok
 
