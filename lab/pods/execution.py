@@ -112,7 +112,7 @@ def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _pump(reader: asyncio.StreamReader, socket: web.WebSocketResponse, channel: int) -> None:
-    with contextlib.suppress(ConnectionError, OSError):  # a terminal reports its end as an input/output error
+    with contextlib.suppress(ConnectionError, OSError):
         while data := await reader.read(CHUNK):
             await socket.send_bytes(bytes([channel]) + data)
 
@@ -137,6 +137,13 @@ async def _receive(
     _end(process)  # the client has left
 
 
+class _TerminalOutput(asyncio.StreamReaderProtocol):
+    """A terminal reports its end as an input/output error; taken as one, it would hide what was not read yet."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(None if isinstance(exc, OSError) else exc)
+
+
 async def _start_on_terminal(argv: Sequence[str], env: Mapping[str, str]) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter, int]:
     """A process on a pseudo-terminal: what reads from it, writes to it, and its file descriptor."""
     master, slave = pty.openpty()
@@ -155,6 +162,6 @@ async def _start_on_terminal(argv: Sequence[str], env: Mapping[str, str]) -> tup
         os.close(slave)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(master), "rb", buffering=0))
+    await loop.connect_read_pipe(lambda: _TerminalOutput(reader), os.fdopen(os.dup(master), "rb", buffering=0))
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(os.dup(master), "wb", buffering=0))
     return process, reader, asyncio.StreamWriter(transport, protocol, None, loop), master
