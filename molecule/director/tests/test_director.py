@@ -18,7 +18,7 @@ Playbook = Callable[..., CompletedProcess[str]]
 def changed(done: CompletedProcess[str]) -> int:
     """How many tasks changed the director."""
     assert done.returncode == 0, done.stdout[-4000:]
-    (count,) = re.findall(r"^director\s.*changed=(\d+)", done.stdout, re.MULTILINE)
+    (count,) = re.findall(r"^lvs1\s.*changed=(\d+)", done.stdout, re.MULTILINE)
     return int(count)
 
 
