@@ -84,6 +84,6 @@ test: need-root venv ## lint, sanity, unit, integration, molecule; stops the lab
 	@python scripts/test.py
 
 .PHONY: clean
-clean: ## remove build output; the caches stay, `rm -rf $(CACHE)` removes them too
+clean: ## remove build output; the caches in ~/.cache/mesh-expansion stay
 	rm -rf build tests/output .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
