@@ -45,6 +45,8 @@ def resolved(spare_vm: Host, plain_file: None) -> Iterator[None]:
     yield
     apt(spare_vm, "purge systemd-resolved")
     spare_vm.check_output("rm -rf /etc/systemd/resolved.conf.d")
+    # The package leaves its account.
+    spare_vm.check_output("! getent passwd systemd-resolve || userdel systemd-resolve; ! getent group systemd-resolve || groupdel systemd-resolve")
 
 
 @pytest.fixture
