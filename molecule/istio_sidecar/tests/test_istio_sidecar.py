@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -119,4 +120,5 @@ def test_a_package_with_another_checksum_is_refused(playbook: Playbook, spare_vm
 def test_a_package_may_be_a_file_of_the_control_node(playbook: Playbook, tmp_path: Path) -> None:
     package = tmp_path / "istio-sidecar.deb"
     run(["curl", "-sSf", "-o", str(package), PACKAGE], check=True, timeout=120)
-    assert apply(playbook, "-e", f"mesh_sidecar_package={package}") == 0
+    checksum = f"sha256:{hashlib.sha256(package.read_bytes()).hexdigest()}"
+    assert apply(playbook, "-e", f"mesh_sidecar_package={package}", "-e", f"mesh_sidecar_checksum={checksum}") == 0
