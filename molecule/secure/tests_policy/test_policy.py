@@ -58,6 +58,8 @@ def checks_on(core: client.CoreV1Api, vm: Host, document_before: str) -> None:
 
 
 def test_request_fails(checks_on: None, pod: Pod) -> None:
+    # The listener with the filter takes over from the one without it.
+    wait_for("the refusal of requests", lambda: "Welcome to nginx!" not in page(pod), 30)
     answer = page(pod)
     assert "Welcome to nginx!" not in answer
     assert "UNAVAILABLE" in answer or "upstream connect error or disconnect/reset before headers" in answer
