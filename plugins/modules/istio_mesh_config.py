@@ -98,7 +98,7 @@ remembered:
   sample: ["disablePolicyChecks", "enableTracing", "policyCheckFailOpen"]
 settings_hash:
   description:
-    - Fingerprint of the present values of the remembered keys, empty when there are none.
+    - Fingerprint of the present values of the remembered keys and of the edit that set them, empty when there are none.
     - Kept as an annotation of Pilot's pod template, it tells whether Pilot was restarted since the last change.
   returned: success
   type: str
@@ -131,6 +131,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
 
 RECORD_ANNOTATION = "mesh.expansion/mesh-settings"
+# Tells one edit from another: the version of the ConfigMap that the last one was made on.
+EDIT_ANNOTATION = "mesh.expansion/mesh-settings-edit"
 
 
 class Plan(t.NamedTuple):
@@ -174,9 +176,12 @@ def _plan(params: t.Mapping[str, t.Any], configmap: dict[str, t.Any], document: 
             record = merge_changes(record, outcome.changes)
     after = copy.deepcopy(configmap)
     after["data"][params["key"]] = outcome.text
-    wanted = {key: value for key, value in annotations.items() if key != RECORD_ANNOTATION}
+    wanted = {key: value for key, value in annotations.items() if key not in (RECORD_ANNOTATION, EDIT_ANNOTATION)}
+    edited = annotations.get(EDIT_ANNOTATION, "") if outcome.text == document else str(configmap["metadata"].get("resourceVersion", ""))
     if record:
         wanted[RECORD_ANNOTATION] = dump_changes(record)
+        if edited:
+            wanted[EDIT_ANNOTATION] = edited
     if wanted != annotations:
         after["metadata"]["annotations"] = wanted
     header = f"{where} key {params['key']}"
@@ -186,7 +191,7 @@ def _plan(params: t.Mapping[str, t.Any], configmap: dict[str, t.Any], document: 
         result={
             "previous": previous_values(outcome.changes),
             "remembered": sorted(change.key for change in record),
-            "settings_hash": settings_hash(outcome.text, record),
+            "settings_hash": settings_hash(outcome.text, record, edited),
             "diff": {
                 "before": document,
                 "after": outcome.text,

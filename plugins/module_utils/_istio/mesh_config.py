@@ -105,13 +105,17 @@ def load_changes(text: str | None) -> list[Change]:
         ) from exc
 
 
-def settings_hash(text: str, changes: t.Sequence[Change]) -> str:
-    """Fingerprint of the recorded keys' present values; empty when nothing is recorded."""
+def settings_hash(text: str, changes: t.Sequence[Change], edited: str = "") -> str:
+    """Fingerprint of the recorded keys' present values and of the edit that set them; empty when nothing is recorded.
+
+    The values alone would not do: somebody who undoes them, and whose Pilot has read that, leaves the fingerprint of the next edit
+    to the same values as it was.
+    """
     if not changes:
         return ""
     document = load_document(text)
     values = [(key, canonical(_look_up(document, key)[0])) for key in sorted(change.key for change in changes)]
-    return hashlib.sha256(repr(values).encode("utf-8")).hexdigest()
+    return hashlib.sha256(repr((edited, values)).encode("utf-8")).hexdigest()
 
 
 def load_document(text: str) -> dict[str, t.Any]:

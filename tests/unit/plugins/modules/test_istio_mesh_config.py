@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._istio.mesh_config import MeshConfigError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import CONFIGMAPS
-from ansible_collections.mesh.expansion.plugins.modules.istio_mesh_config import RECORD_ANNOTATION, apply
+from ansible_collections.mesh.expansion.plugins.modules.istio_mesh_config import apply
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore
 
@@ -55,6 +55,17 @@ def test_check_run_check_run(store):
     assert store.version == version
 
 
+def test_an_edit_after_somebody_undid_the_first_has_another_fingerprint(store):
+    """Pilot may have been restarted in between: it must be restarted again."""
+    first = run(store).result["settings_hash"]
+    body = configmap(store)
+    store.put(CONFIGMAPS, "istio-system", {**body, "data": {**body["data"], "mesh": DOCUMENT}})
+    second = run(store)
+    assert second.changed
+    assert second.result["settings_hash"] not in ("", first)
+    assert run(store).result["settings_hash"] == second.result["settings_hash"]
+
+
 def test_restoring_gives_the_object_back(store):
     before = configmap(store)
     run(store)
@@ -63,7 +74,7 @@ def test_restoring_gives_the_object_back(store):
     assert restored.result["settings_hash"] == ""
     after = configmap(store)
     assert after["data"] == before["data"]
-    assert RECORD_ANNOTATION not in after["metadata"]["annotations"]
+    assert not after["metadata"]["annotations"]
     assert not run(store, state="restored").changed
 
 
