@@ -46,10 +46,10 @@ def document_before(core: client.CoreV1Api) -> str:
 def checks_on(core: client.CoreV1Api, vm: Host, document_before: str) -> None:
     """Somebody turns policy checks on, as the mesh was before it was expanded."""
     lines = []
-    for line in document_before.splitlines():
+    for line in document_before.split("\n"):
         name = line.split(":")[0]
         lines.append(f"{name}: false" if name in OURS[:2] else line)
-    core.patch_namespaced_config_map("istio", "istio-system", {"data": {"mesh": "\n".join(lines) + "\n"}})
+    core.patch_namespaced_config_map("istio", "istio-system", {"data": {"mesh": "\n".join(lines)}})
     now = {"kubectl.kubernetes.io/restartedAt": dt.datetime.now(dt.UTC).isoformat()}
     patch = {"spec": {"template": {"metadata": {"annotations": now}}}}
     client.AppsV1Api(lab_state.api()).patch_namespaced_deployment("istio-pilot", "istio-system", patch)
