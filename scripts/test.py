@@ -24,7 +24,7 @@ class Stage:
     arguments: tuple[str, ...] = ()
 
 
-# Scenarios that have been seen to pass from start to end. The others were mended after their last run and are to be seen
+# Scenarios whose steps have been seen to pass. The others were mended after their last run and are to be seen
 # passing before they join: make molecule SCENARIOS="director dnsmasq istio_sidecar"
 SCENARIOS = "preflight secure default cluster"
 # The lab is built by the third: some unit tests need its binaries.
