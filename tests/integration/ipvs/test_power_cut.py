@@ -22,6 +22,7 @@ import pytest
 
 from lab.build import director as director_image
 from lab.build import uml_shim
+from lab.hosts import uml
 
 ROOT = Path(__file__).resolve().parents[3]
 CUTS = int(os.environ.get("MESH_EXPANSION_CUTS", "6"))
@@ -57,7 +58,15 @@ class Machine:
         ]  # fmt: skip
         environment = {**os.environ, "LD_PRELOAD": str(uml_shim.path())}
         with console.open("wb") as output:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=uml.stay_on_one_cpu,
+            )
             try:
                 deadline = time.monotonic() + 90
                 while not enough(console.read_text(errors="replace")):
