@@ -67,3 +67,11 @@ def test_drift_is_repaired(spare_vm: Host, playbook: Playbook) -> None:
     assert playbook(CONVERGE).returncode == 0
     assert resolver_files(spare_vm) == before
     assert f"{VIP} " in spare_vm.check_output("getent ahostsv4 istio-ca")
+
+
+def test_a_run_that_was_cut_before_the_restart_is_completed(spare_vm: Host, playbook: Playbook) -> None:
+    """The files are as they should be, but dnsmasq has not read them."""
+    file = "/etc/dnsmasq.d/kubedns"
+    spare_vm.check_output(f"cp {file} /root/kubedns && sed -i /istio-ca/d {file} && systemctl restart dnsmasq && mv /root/kubedns {file} && touch {file}")
+    assert playbook(CONVERGE).returncode == 0
+    assert f"{VIP} " in spare_vm.check_output("getent ahostsv4 istio-ca")

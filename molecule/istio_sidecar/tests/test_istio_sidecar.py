@@ -109,6 +109,14 @@ def test_other_inbound_ports_restart_the_sidecar(spare_vm: Host, playbook: Playb
     assert "ISTIO_INBOUND_PORTS=9080" in spare_vm.file("/var/lib/istio/envoy/sidecar.env").content_string.splitlines()
 
 
+def test_a_run_that_was_cut_before_the_restart_is_completed(spare_vm: Host, playbook: Playbook) -> None:
+    """The settings are as they should be, but were written after the sidecar's start."""
+    before = started(spare_vm, "istio")
+    spare_vm.check_output("touch /var/lib/istio/envoy/sidecar.env")
+    assert apply(playbook) > 0
+    assert started(spare_vm, "istio") != before
+
+
 def test_a_package_with_another_checksum_is_refused(playbook: Playbook, spare_vm: Host) -> None:
     version = spare_vm.package("istio-sidecar").version
     done = playbook(CONVERGE, "-e", f"mesh_sidecar_checksum=sha256:{'0' * 64}")
