@@ -196,7 +196,7 @@ def _resolver(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
 def _lookups(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
     problems = []
     for name, address in wanted["names"].items():
-        answers = re.findall(r"has address (\S+)", seen["lookups"].get(name, ""))
+        answers = re.findall(rf"^{re.escape(name)} has address (\S+)$", seen["lookups"], re.MULTILINE)
         if answers != [address]:
             problems.append(f"{name} answers {', '.join(answers) or 'nothing'}, should be {address}")
     return problems, f"{len(wanted['names'])} names answer, cluster names with their cluster IPs"
