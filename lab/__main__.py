@@ -1,4 +1,5 @@
 """`python -m lab` is the same as lab/lab."""
+
 import sys
 
 from lab.cli import main

@@ -1,4 +1,5 @@
 """The lab's package repository: packages that roles install, with dependencies that the hosts do not have yet."""
+
 from __future__ import annotations
 
 import gzip

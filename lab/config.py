@@ -1,4 +1,5 @@
 """Where things are, and what the site looks like (topology.yml)."""
+
 from __future__ import annotations
 
 import functools

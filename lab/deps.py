@@ -1,4 +1,5 @@
 """Debian packages and commands that the machine itself needs."""
+
 from __future__ import annotations
 
 import os

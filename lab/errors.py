@@ -1,4 +1,5 @@
 """The lab's one exception: what was attempted, why it failed, what to do next."""
+
 from __future__ import annotations
 
 

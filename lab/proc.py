@@ -1,4 +1,5 @@
 """Processes of the lab: run one, or keep one running under a name."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Numbered steps with an estimate and the time that each took."""
+
 from __future__ import annotations
 
 import sys

@@ -1,4 +1,5 @@
 """Bring the whole lab up or down."""
+
 from __future__ import annotations
 
 import contextlib

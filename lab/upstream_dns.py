@@ -3,6 +3,7 @@
 It speaks DNS over UDP and TCP. Names outside its table, and so every name of the cluster, do not exist (NXDOMAIN);
 `large.example.com` has an answer too long for UDP, so that it arrives truncated and must be asked for over TCP.
 """
+
 from __future__ import annotations
 
 import ipaddress

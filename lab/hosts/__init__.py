@@ -1,4 +1,5 @@
 """The lab's hosts: one network, a virtual machine (director), containers with systemd (nodes, VMs)."""
+
 from __future__ import annotations
 
 from lab.hosts.files import host_rootfs

@@ -3,6 +3,7 @@
 Several containers started from one group would otherwise share the one that systemd-nspawn makes below it, and
 every container's systemd would take the services of the others for its own.
 """
+
 from __future__ import annotations
 
 import os

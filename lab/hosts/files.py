@@ -1,4 +1,5 @@
 """Files of a host that differ from the common root file system, put in place before it boots."""
+
 from __future__ import annotations
 
 import hashlib

@@ -2,6 +2,7 @@
 
 So `down` also cleans up after a crash half-way, or after the state directory has been lost.
 """
+
 from __future__ import annotations
 
 import contextlib

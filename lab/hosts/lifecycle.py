@@ -1,4 +1,5 @@
 """A host's life, whatever it is made of: prepare its files, start it, wait until SSH answers, stop it."""
+
 from __future__ import annotations
 
 from lab import proc

@@ -2,6 +2,7 @@
 
 Nothing is created in the machine's own network namespace.
 """
+
 from __future__ import annotations
 
 import ipaddress

@@ -1,4 +1,5 @@
 """Nodes and VMs: systemd-nspawn containers with real systemd on an overlay over the common root file system."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """The director: Debian's User-Mode Linux kernel, which brings ip_vs whatever kernel this machine runs."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Builds istio-sidecar.deb out of lab/sidecar/root, the real Envoy and the agents' Python libraries."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
 """Part of the lab's stand-ins: waits until the control plane, whose Deployments are available, has done its first work."""
+
 from __future__ import annotations
 
 import functools

@@ -1,4 +1,5 @@
 """Part of the lab's stand-ins: keys and certificates in the shapes that Citadel of Istio 1.0 gives out."""
+
 from __future__ import annotations
 
 import datetime
@@ -41,9 +42,7 @@ def new_key() -> rsa.RSAPrivateKey:
 
 
 def key_pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
 
 
 def cert_pem(certificate: x509.Certificate) -> bytes:

@@ -1,4 +1,5 @@
 """Part of the lab's stand-ins: mutual TLS for their servers, with the identity that the Citadel stand-in wrote."""
+
 from __future__ import annotations
 
 import base64

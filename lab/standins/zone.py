@@ -1,4 +1,5 @@
 """Part of the kube-dns stand-in: answers for the cluster domain as a pure function of Services and Endpoints."""
+
 from __future__ import annotations
 
 import ipaddress

@@ -65,9 +65,7 @@ class ActionModule(ActionBase):
         except (ident.IdentityError, KubeError) as exc:
             raise AnsibleActionFail(f"Cannot use the identity of {expected}: {exc}") from None
 
-        probe = self._execute_module(
-            module_name=MODULE, module_args={name: options[name] for name in ("path", "owner", "group")}, task_vars=task_vars
-        )
+        probe = self._execute_module(module_name=MODULE, module_args={name: options[name] for name in ("path", "owner", "group")}, task_vars=task_vars)
         if probe.get("failed") or "actual" not in probe:
             result.update(probe)
             return result
@@ -110,8 +108,7 @@ class ActionModule(ActionBase):
         connection, become = self._connection, self._connection.become
         if not connection.has_pipelining:
             raise AnsibleActionFail(
-                f"The connection plugin {connection.transport} cannot pass data on standard input, and a key goes no other way: "
-                "use the ssh connection"
+                f"The connection plugin {connection.transport} cannot pass data on standard input, and a key goes no other way: use the ssh connection"
             )
         if become is not None and become.require_tty:
             raise AnsibleActionFail(f"The become method {become.name} needs a terminal, and then a key cannot be passed: use sudo")

@@ -1,4 +1,5 @@
 """Part of the Pilot stand-in: aggregated discovery, state of the world, one stream per proxy."""
+
 from __future__ import annotations
 
 import datetime

@@ -35,9 +35,7 @@ def kubedns_lines(services: t.Sequence[t.Mapping[str, t.Any]], vip: str) -> list
     return [f"server=/{zone}/{address}" for zone in zones] + [f"address=/{name}/{address}" for name in names]
 
 
-def dnsmasq_lines(
-    services: t.Sequence[t.Mapping[str, t.Any]], vip: str, service_cidr: str, upstreams: t.Sequence[str], listen_address: str
-) -> list[str]:
+def dnsmasq_lines(services: t.Sequence[t.Mapping[str, t.Any]], vip: str, service_cidr: str, upstreams: t.Sequence[str], listen_address: str) -> list[str]:
     """Our own dnsmasq options, beside C(kubedns)."""
     address = ipaddress.ip_address(vip)
     network = ipaddress.ip_network(service_cidr)

@@ -77,10 +77,7 @@ def env_values(text: str) -> dict[str, str]:
 
 
 def _ports(service: Mapping) -> list[tuple[t.Any, ...]]:
-    return sorted(
-        (p.get("name", ""), p["port"], p.get("protocol", "TCP"), str(p.get("targetPort", p["port"])))
-        for p in service["spec"].get("ports") or []
-    )
+    return sorted((p.get("name", ""), p["port"], p.get("protocol", "TCP"), str(p.get("targetPort", p["port"]))) for p in service["spec"].get("ports") or [])
 
 
 def expected_names(resources: t.Sequence[Mapping], services: t.Sequence[Mapping], vip: str, cluster_domain: str) -> dict[str, str]:
@@ -144,9 +141,7 @@ def director_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
         problems.append(f"the VIP {wanted['vip']} is not held")
     unit = seen["unit"]
     if unit.get("ActiveState") != "active" or unit.get("UnitFileState") != "enabled":
-        problems.append(
-            f"unit {wanted['unit']} is {unit.get('ActiveState')}/{unit.get('UnitFileState')}, should be active/enabled"
-        )
+        problems.append(f"unit {wanted['unit']} is {unit.get('ActiveState')}/{unit.get('UnitFileState')}, should be active/enabled")
     count = len(wanted["services"])
     reals = sum(len(s.get("real_servers") or []) for s in wanted["services"])
     drained = f", out of service: {', '.join(wanted['drained'])}" if wanted["drained"] else ""
@@ -171,11 +166,7 @@ def _kubedns(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
 
 def _cluster_env(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
     values = env_values(seen["cluster_env"])
-    problems = [
-        f"{key} is {values.get(key, 'not set')}, should be {value}"
-        for key, value in wanted["cluster_env"].items()
-        if values.get(key) != str(value)
-    ]
+    problems = [f"{key} is {values.get(key, 'not set')}, should be {value}" for key, value in wanted["cluster_env"].items() if values.get(key) != str(value)]
     return problems, ", ".join(f"{key}={value}" for key, value in wanted["cluster_env"].items())
 
 
@@ -185,9 +176,7 @@ def _resolver(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
     if servers[:1] != ["127.0.0.1"]:
         problems.append(f"the first nameserver of /etc/resolv.conf is {servers[0] if servers else 'missing'}, should be 127.0.0.1")
     problems += _unit_problems(seen, "dnsmasq.service")
-    names = [
-        name for line in seen["hosts"].splitlines() if line.split("#")[0].split()[:1] == [wanted["address"]] for name in line.split("#")[0].split()[1:]
-    ]
+    names = [name for line in seen["hosts"].splitlines() if line.split("#")[0].split()[:1] == [wanted["address"]] for name in line.split("#")[0].split()[1:]]
     if wanted["hostname"] not in names:
         problems.append(f"/etc/hosts does not map {wanted['address']} to {wanted['hostname']}")
     return problems, f"nameservers {', '.join(servers)}; {wanted['address']} is {wanted['hostname']}"

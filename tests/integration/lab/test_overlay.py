@@ -133,9 +133,7 @@ def fixture_route_by_node(request: pytest.FixtureRequest) -> Iterator[None]:
         on_vm("ip", "route", "delete", destination, "via", node)
 
 
-@pytest.mark.parametrize(
-    "route_by_node", [(SITE.pod_cidr, node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES]
-)
+@pytest.mark.parametrize("route_by_node", [(SITE.pod_cidr, node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES])
 @pytest.mark.usefixtures("route_by_node")
 def test_a_node_does_not_let_a_vm_through_to_pods(pod_addresses: dict[str, str]) -> None:
     bridges = [(str(node.pod_cidr).replace(".0/24", ".1"), 22) for node in NODES]
@@ -171,9 +169,7 @@ def _delete(api: Client, path: str) -> None:
             raise
 
 
-@pytest.mark.parametrize(
-    "route_by_node", [(f"{SITE.vip}/32", node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES]
-)
+@pytest.mark.parametrize("route_by_node", [(f"{SITE.vip}/32", node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES])
 @pytest.mark.usefixtures("external_service", "route_by_node")
 def test_every_node_hands_the_vip_to_a_pod(pod_addresses: dict[str, str]) -> None:
     """What direct routing relies on: a packet for the VIP that arrives at a node is redirected to a pod, on any node."""

@@ -82,9 +82,7 @@ def fixture_make(api: Client) -> Iterator[Callable[..., None]]:
 
 def ready(api: Client) -> bool:
     pod = find(api, NAME) or {}
-    return any(
-        c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", [])
-    )
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
 
 
 def state(api: Client) -> Json:
@@ -129,13 +127,9 @@ def test_the_operator_may_exec_and_gets_streams_and_exit_code() -> None:
     assert (response.read_stdout(), response.read_stderr(), response.returncode) == ("out\n", "err\n", 3)
 
 
-@pytest.mark.parametrize(
-    ("identity", "answer"), [(None, "000"), ("admin", "403"), ("kubelet-client", "200")], ids=str
-)
+@pytest.mark.parametrize(("identity", "answer"), [(None, "000"), ("admin", "403"), ("kubelet-client", "200")], ids=str)
 @pytest.mark.parametrize("node", SITE.with_role("node"), ids=lambda node: node.name)
-def test_the_kubelet_endpoint_is_for_the_api_server_only(
-    node: config.Host, identity: str | None, answer: str
-) -> None:
+def test_the_kubelet_endpoint_is_for_the_api_server_only(node: config.Host, identity: str | None, answer: str) -> None:
     pki = config.state_dir() / "pki"
     own = ["--cert", f"{pki}/{identity}.crt", "--key", f"{pki}/{identity}.key"] if identity else []
     url = f"https://{node.address}:10250/healthz"
@@ -145,7 +139,7 @@ def test_the_kubelet_endpoint_is_for_the_api_server_only(
 
 
 def test_a_pod_sees_its_cluster(api: Client) -> None:
-    script = "cat /etc/resolv.conf; hostname; curl -s --cacert $C -H \"Authorization: Bearer $(cat $T)\" $U"
+    script = 'cat /etc/resolv.conf; hostname; curl -s --cacert $C -H "Authorization: Bearer $(cat $T)" $U'
     token = "/var/run/secrets/kubernetes.io/serviceaccount"
     env = f"T={token}/token C={token}/ca.crt U=https://kubernetes.default/apis/authentication.k8s.io; "
     status, text = in_pod("sleep", "bash", "-c", env + script)

@@ -1,4 +1,5 @@
 """Cache entries, the private apt's sources, the repository's index, lists of packages."""
+
 from __future__ import annotations
 
 import hashlib

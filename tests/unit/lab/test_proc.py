@@ -1,4 +1,5 @@
 """Supervision of real processes (no privileges needed)."""
+
 from __future__ import annotations
 
 import signal

@@ -140,9 +140,7 @@ async def execute(script: str, streams: execution.Streams, stdin: bytes = b"") -
 
 def test_streams_and_exit_code_have_their_channels() -> None:
     async def work() -> None:
-        found, protocol = await execute(
-            "echo out; echo err >&2; exit 7", execution.Streams(stdin=False, stdout=True, stderr=True, tty=False)
-        )
+        found, protocol = await execute("echo out; echo err >&2; exit 7", execution.Streams(stdin=False, stdout=True, stderr=True, tty=False))
         assert protocol == "v4.channel.k8s.io"
         assert (found[execution.STDOUT], found[execution.STDERR]) == (b"out\n", b"err\n")
         assert json.loads(found[execution.ERROR])["details"]["causes"][0]["message"] == "7"

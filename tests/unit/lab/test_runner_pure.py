@@ -144,9 +144,7 @@ def state(**changes: Any) -> status.ContainerState:
 
 
 def pod_status(*containers: status.ContainerState, before: Any = (), policy: str = "Always") -> Json:
-    return status.pod_status(
-        containers, restart_policy=policy, pod_ip="10.244.1.2", host_ip="192.168.0.71", started="t", before=before
-    )
+    return status.pod_status(containers, restart_policy=policy, pod_ip="10.244.1.2", host_ip="192.168.0.71", started="t", before=before)
 
 
 def conditions(document: Json) -> dict[str, str]:

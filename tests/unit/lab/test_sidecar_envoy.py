@@ -1,4 +1,5 @@
 """What pilot-agent and the Pilot stand-in produce, judged by the real Envoy (`--mode validate`)."""
+
 from __future__ import annotations
 
 import argparse

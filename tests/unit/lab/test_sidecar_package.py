@@ -1,4 +1,5 @@
 """The built istio-sidecar.deb: layout, owners, modes, control data, publication, cache key."""
+
 from __future__ import annotations
 
 import hashlib

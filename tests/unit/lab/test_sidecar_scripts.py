@@ -1,4 +1,5 @@
 """The sidecar's shell scripts, run with recording commands in place of iptables and su."""
+
 from __future__ import annotations
 
 import os
@@ -124,8 +125,7 @@ def test_clean_removes_what_is_there_and_adds_nothing(machine: Machine) -> None:
     # Every chain exists; each rule is found once.
     machine.tool(
         "iptables",
-        RECORDER.format(name="iptables")
-        + 'case "$*" in *-C*) n="$CALLS.$(echo "$*" | md5sum | cut -c1-8)"; [ -e "$n" ] && exit 1; touch "$n";; esac\n',
+        RECORDER.format(name="iptables") + 'case "$*" in *-C*) n="$CALLS.$(echo "$*" | md5sum | cut -c1-8)"; [ -e "$n" ] && exit 1; touch "$n";; esac\n',
     )
     machine.settings()
     assert machine.run("istio-iptables.sh", "clean").returncode == 0

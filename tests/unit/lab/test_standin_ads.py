@@ -1,4 +1,5 @@
 """The aggregated discovery service: first answers, ACK, NACK, pushes, order."""
+
 from __future__ import annotations
 
 import queue

@@ -1,4 +1,5 @@
 """The Citadel stand-in: shapes of certificates, Secrets, and who may ask for what."""
+
 from __future__ import annotations
 
 import base64

@@ -1,4 +1,5 @@
 """The kube-dns stand-in: answers, negative answers, truncation, both transports."""
+
 from __future__ import annotations
 
 import asyncio

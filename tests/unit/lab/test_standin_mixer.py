@@ -1,4 +1,5 @@
 """The Mixer stand-in: the policy role says yes, the telemetry role takes reports, neither does the other's work."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """The Pilot stand-in's HTTP side: registration, and mutual TLS on the secure port."""
+
 from __future__ import annotations
 
 import http.client

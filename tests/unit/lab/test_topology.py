@@ -1,4 +1,5 @@
 """The site's description and the files made of it."""
+
 from __future__ import annotations
 
 import copy

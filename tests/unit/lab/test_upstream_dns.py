@@ -1,4 +1,5 @@
 """The upstream DNS stand-in's answers."""
+
 from __future__ import annotations
 
 import struct

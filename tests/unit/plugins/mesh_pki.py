@@ -25,14 +25,10 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def key_pem(key: t.Any) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
 
 
-def certificate(
-    subject: str, key: t.Any, issuer: str, issuer_key: t.Any, start: int = -1, end: int = 90, uri: str = "", ca: bool = False
-) -> x509.Certificate:
+def certificate(subject: str, key: t.Any, issuer: str, issuer_key: t.Any, start: int = -1, end: int = 90, uri: str = "", ca: bool = False) -> x509.Certificate:
     """A certificate; start and end are days from now, an empty subject stays empty."""
 
     def name(text: str) -> x509.Name:

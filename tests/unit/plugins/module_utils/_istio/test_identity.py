@@ -22,9 +22,7 @@ def parsed(files: dict[str, bytes]) -> ident.Identity:
 
 
 def on_vm(files: dict[str, bytes], key_matches: bool | None = True, **changes: t.Any) -> dict[str, t.Any]:
-    report = {
-        name: {"exists": True, "owner": "istio-proxy", "group": "istio-proxy", "mode": mode} for name, mode in ident.FILE_MODES.items()
-    }
+    report = {name: {"exists": True, "owner": "istio-proxy", "group": "istio-proxy", "mode": mode} for name, mode in ident.FILE_MODES.items()}
     for name, change in changes.items():
         report[{"key": "key.pem", "chain": "cert-chain.pem", "root": "root-cert.pem"}[name]].update(change)
     return {
