@@ -177,3 +177,9 @@ def test_readme_commands_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         assert set(re.findall(r"`make ([a-z-]+)", path.read_text())) <= targets, path.name
+
+
+def test_readme_playbooks_exist() -> None:
+    named = re.findall(rf"^ansible-playbook .*{re.escape(OURS)}\.(\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert named
+    assert [name for name in named if not (ROOT / f"playbooks/{name}.yml").is_file()] == []
