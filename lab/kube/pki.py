@@ -19,8 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lab import certificates
+
 LIFETIME = dt.timedelta(days=365)
 RENEW_BEFORE = dt.timedelta(days=30)
+CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,9 @@ def _create(pki: Pki, now: dt.datetime) -> None:
     stamp.unlink(missing_ok=True)  # a crash half-way leaves no stamp, so the next run starts over
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mesh-lab-kubernetes-ca")])
-    ca_cert = (
-        _builder(ca_name, ca_name, ca_key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(ca=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
+    start, end = now - CLOCK_SKEW, now + LIFETIME
+    draft = certificates.builder(ca_name, ca_name, ca_key.public_key(), start, end)
+    ca_cert = certificates.with_role(draft, ca_key.public_key(), "digital_signature", "key_cert_sign", "crl_sign", path_length=0).sign(ca_key, hashes.SHA256())
     _write_cert(pki.ca, ca_cert)
     for subject in pki.subjects:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -129,28 +128,11 @@ def _issue(
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, o) for o in subject.organizations]
     attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name))
     usage = ExtendedKeyUsageOID.CLIENT_AUTH if subject.client else ExtendedKeyUsageOID.SERVER_AUTH
-    builder = (
-        _builder(x509.Name(attributes), ca_name, key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(ca=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-    )
+    draft = certificates.builder(x509.Name(attributes), ca_name, key.public_key(), now - CLOCK_SKEW, now + LIFETIME)
+    builder = certificates.with_role(draft, ca_key.public_key(), "digital_signature").add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     if subject.names:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in subject.names]), critical=False)
     return builder.sign(ca_key, hashes.SHA256())
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, now: dt.datetime) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + LIFETIME)
-    )
 
 
 def _general_name(name: str) -> x509.GeneralName:
@@ -158,20 +140,6 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _key_usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=ca,
-        crl_sign=ca,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _write_cert(path: Path, cert: x509.Certificate) -> None:

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lab import certificates
+
 KEY_SIZE = 2048
 ROOT_DAYS = 365
 WORKLOAD_TTL = datetime.timedelta(hours=2160)
@@ -70,19 +72,8 @@ class Authority:
         key = new_key()
         name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)])
         start = now()
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start - CLOCK_SKEW)
-            .not_valid_after(start + datetime.timedelta(days=ROOT_DAYS))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_usage(sign_certificates=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .sign(key, hashes.SHA256())
-        )
+        draft = certificates.builder(name, name, key.public_key(), start - CLOCK_SKEW, start + datetime.timedelta(days=ROOT_DAYS))
+        certificate = certificates.with_role(draft, key.public_key(), "key_cert_sign").sign(key, hashes.SHA256())
         return cls(certificate, key)
 
     @classmethod
@@ -111,24 +102,11 @@ class Authority:
         names = [x509.UniformResourceIdentifier(uri), *(x509.DNSName(name) for name in dns_names)]
         start = now()
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([]))
-            .issuer_name(self.certificate.subject)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(min(start + ttl, self.certificate.not_valid_after_utc))
-            .add_extension(_usage(sign_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.certificate.public_key()),  # type: ignore[arg-type]
-                critical=False,
-            )
-            .add_extension(x509.SubjectAlternativeName(names), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
+        end = min(start + ttl, self.certificate.not_valid_after_utc)
+        draft = certificates.builder(x509.Name([]), self.certificate.subject, public_key, start, end)
+        draft = certificates.with_role(draft, self._key.public_key(), "digital_signature", "key_encipherment")
+        draft = draft.add_extension(x509.ExtendedKeyUsage(usages), critical=False).add_extension(x509.SubjectAlternativeName(names), critical=True)
+        certificate = draft.sign(self._key, hashes.SHA256())
         return cert_pem(certificate)
 
     def issue(self, uri: str, dns_names: tuple[str, ...] = ()) -> Identity:
@@ -161,17 +139,3 @@ def needs_renewal(chain: bytes, root: bytes, authority: Authority) -> bool:
         return True
     middle = certificate.not_valid_before_utc + (certificate.not_valid_after_utc - certificate.not_valid_before_utc) / 2
     return now() >= middle
-
-
-def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign_certificates,
-        key_encipherment=not sign_certificates,
-        key_cert_sign=sign_certificates,
-        crl_sign=False,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
