@@ -45,6 +45,44 @@ def test_others_learn_the_vip(vm: Host, director: Host) -> None:
     assert f"lladdr {hardware}" in vm.check_output(f"ip neighbour show {VIP}")
 
 
+@pytest.fixture
+def edited(director: Host) -> Iterator[Callable[[str, str], None]]:
+    """Write files on the director; afterwards they are as before."""
+    kept = []
+
+    def edit(path: str, content: str) -> None:
+        kept.append(path)
+        director.check_output(f"mkdir -p $(dirname {path}) && (cp -a {path} {path}.kept || true) 2>/dev/null && printf '%s' '{content}' > {path}")
+
+    yield edit
+    for path in kept:
+        director.check_output(f"rm {path} && (mv {path}.kept {path} || rmdir --ignore-fail-on-non-empty $(dirname {path})) 2>/dev/null")
+
+
+def refusal(done: CompletedProcess[str]) -> str:
+    """What a run that was refused says, without its line breaks; it must not have changed anything."""
+    assert done.returncode != 0, done.stdout[-4000:]
+    assert re.search(r"^lvs1\s.*changed=0", done.stdout, re.MULTILINE)
+    return " ".join(done.stdout.split())
+
+
+def test_keepalived_on_the_same_address_is_refused(playbook: Playbook, edited: Callable[[str, str], None]) -> None:
+    edited("/etc/keepalived/keepalived.conf", f"virtual_server {VIP} 15011 {{\n}}\n")
+    assert f"/etc/keepalived/keepalived.conf on lvs1 names {VIP}: two writers of one table" in refusal(playbook(CONVERGE))
+
+
+def test_ipvsadms_own_boot_loader_is_refused_or_taken_over(director: Host, playbook: Playbook, edited: Callable[[str, str], None]) -> None:
+    remembered = "/var/lib/mesh-expansion/director-before.json"
+    edited(remembered, director.file(remembered).content_string)
+    edited("/etc/default/ipvsadm", 'AUTO="true"\n')
+    assert "/etc/default/ipvsadm on lvs1 says AUTO" in refusal(playbook(CONVERGE))
+    takeover = ("-e", "director_ipvsadm_boot=takeover")
+    assert changed(playbook(CONVERGE, *takeover)) == 2
+    assert director.file("/etc/default/ipvsadm").content_string == 'AUTO="false"\n'
+    assert '"ipvsadm": true' in director.file(remembered).content_string
+    assert changed(playbook(CONVERGE, *takeover)) == 0
+
+
 def test_foreign_services_stay(director: Host, playbook: Playbook, foreign_service: str) -> None:
     assert changed(playbook(CONVERGE)) == 0
     assert f"-A -t {foreign_service} -s rr" in director.check_output("ipvsadm -S -n")

@@ -120,6 +120,7 @@ def look(request: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "saved": table,
         "keepalived": _keepalived(request["keepalived"], request["vip"]),
         "ipvsadm": loads_at_boot(_read(request["ipvsadm"])),
+        "ipvsadm_file": os.path.isfile(request["ipvsadm"]),
         "sysctls": {name: value for name, value in values.items() if value},
         "dropping": dropping(_output("nft", "-j", "list", "chains")),
     }

@@ -49,6 +49,7 @@ class TestLook:
             "saved": {},
             "keepalived": [],
             "ipvsadm": False,
+            "ipvsadm_file": False,
             "sysctls": {"kernel.ostype": "Linux"},
             "dropping": ["ip filter INPUT"],
         }
@@ -59,6 +60,11 @@ class TestLook:
         (tmp_path / "saved").write_text('{"vips": []}')
         seen = look.look(request_)
         assert (seen["before"], seen["drained"], seen["saved"]) == ({"ipvsadm": True}, {"192.168.0.72": {}}, {"vips": []})
+
+    def test_the_file_of_ipvsadm(self, request_, tmp_path):
+        (tmp_path / "ipvsadm").write_text('AUTO="true"')
+        seen = look.look(request_)
+        assert (seen["ipvsadm"], seen["ipvsadm_file"]) == (True, True)
 
     def test_a_broken_memory_is_not_taken_for_an_empty_one(self, request_, tmp_path):
         (tmp_path / "before").write_text("{")
