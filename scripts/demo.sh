@@ -14,10 +14,10 @@ step "1/6 Python environment; a minute or two when new"
 make --no-print-directory venv collection
 step "2/6 Debian packages; a minute or two when some are missing"
 make --no-print-directory deps
-step "3/6 lab; 40 s from caches, about 10 min when they are empty"
+step "3/6 lab; 20 s from caches, 5 to 10 min when they are empty"
 lab/lab down
 lab/lab up
-step "4/6 site.yml; about 90 s"
+step "4/6 site.yml; about 70 s"
 joined=0
 lab/lab run ansible-playbook -i inventory/lab site.yml --skip-tags verify || joined=$?
 step "5/6 verify.yml; about 20 s"
