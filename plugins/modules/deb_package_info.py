@@ -16,13 +16,6 @@ description:
     installation. Of a URL no more than the first 256 KiB are transferred.
   - Needs no dpkg, except for packages that are compressed with zstd.
   - A package that is missing or cannot be read is no failure of the module. It is reported in RV(error).
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing, so check mode makes no difference.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
 options:
   source:
     description: Path on the host where the module runs, or a URL of the schemes V(http), V(https) or V(ftp).
@@ -32,6 +25,8 @@ options:
     description: Seconds to wait for a server.
     type: int
     default: 20
+extends_documentation_fragment:
+  - mesh.expansion._attributes.info
 """
 
 EXAMPLES = r"""

@@ -58,14 +58,8 @@ options:
     description: How often each name is asked for, with a second between attempts, until it is answered as expected.
     type: int
     default: 3
-attributes:
-  check_mode:
-    description: Can run in check mode and predict changes.
-    support: full
-  diff_mode:
-    description: Returns what has changed.
-    support: none
-    details: Changes nothing.
+extends_documentation_fragment:
+  - mesh.expansion._attributes.info
 """
 
 EXAMPLES = r"""

@@ -34,14 +34,8 @@ options:
       - Run as root, since root's connections are not captured by the sidecar.
     type: bool
     default: true
-attributes:
-  check_mode:
-    description: Can run in check mode and predict changes.
-    support: full
-  diff_mode:
-    description: Returns what has changed.
-    support: none
-    details: Changes nothing.
+extends_documentation_fragment:
+  - mesh.expansion._attributes.info
 """
 
 EXAMPLES = r"""

@@ -17,13 +17,7 @@ description:
   - An API that cannot be reached is no failure of the module. It is reported in RV(error).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing, so check mode makes no difference.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+  - mesh.expansion._attributes.info
 options:
   access:
     description: The rights to ask for.

@@ -16,13 +16,6 @@ description:
     claim it. The probes carry no sender address, so they change nothing in any neighbour's tables.
   - The host itself is never reported, whether it holds the address or not.
   - Needs root.
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing, so check mode makes no difference.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
 options:
   address:
     description: The IPv4 address.
@@ -42,6 +35,8 @@ options:
     description: Seconds to wait for an answer after each probe.
     type: float
     default: 0.5
+extends_documentation_fragment:
+  - mesh.expansion._attributes.info
 """
 
 EXAMPLES = r"""
