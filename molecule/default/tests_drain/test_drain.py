@@ -84,7 +84,7 @@ def test_no_request_fails(director: Host, playbook: Playbook, ipvs_service: Call
         node = NODES[address]
 
         output = run(playbook, "playbooks/drain.yml", "-e", f"node={node}", "-e", "director_drain_timeout=12")
-        assert f"{node} after 10 s of 12 s:" in output
+        assert f"lvs1: draining {address}:8080 of -t {SERVICE} for " in output
         assert f"{node} gets no new connections from lvs1." in output
         assert weights(director) == {name: 0 if name == address else 1 for name in NODES}
         drained = connections(director)[address]
