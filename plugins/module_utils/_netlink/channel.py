@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import socket
@@ -25,6 +26,7 @@ _SO_RCVBUFFORCE = 33
 _RECEIVE_BUFFER = 4 << 20
 # The kernel fills at most 32 KiB per read.
 _READ_SIZE = 1 << 17
+_REPLIES_PER_LOOK = 64
 
 _GENL_ID_CTRL = 16
 _CTRL_CMD_GETFAMILY = 3
@@ -174,11 +176,21 @@ class Channel:
 
     def _replies(self, first: int, count: int) -> t.Iterator[codec.Message]:
         """Messages that answer the requests; those of earlier requests and of other senders are passed over."""
-        deadline = time.monotonic() + self._timeout
-        while time.monotonic() < deadline:
+        deadline: float | None = None
+        for number in itertools.count(1):
+            answered = False
             for message in codec.messages(self._buffer, self._receive()):
                 if 0 <= message.sequence - first < count:
+                    answered = True
                     yield message
+            # Asking for the time can cost as much as reading a reply, so it is not done for each that answers.
+            if answered and number % _REPLIES_PER_LOOK:
+                continue
+            now = time.monotonic()
+            if deadline is None:
+                deadline = now + self._timeout
+            elif now >= deadline:
+                return
 
     def _receive(self) -> int:
         """The size of what was read. Only the kernel has port 0; what another process sends to ours counts as nothing."""

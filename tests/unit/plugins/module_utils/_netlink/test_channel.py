@@ -163,12 +163,14 @@ def test_nothing_is_sent_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sock.closed
 
 
-def test_foreign_traffic_does_not_keep_us_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("datagram", [(done(1), 4711, 0), reply(FAMILY, 7, b"head"), reply(FAMILY, 1, b"head")], ids=["foreign", "earlier", "without end"])
+def test_traffic_does_not_keep_us_for_ever(monkeypatch: pytest.MonkeyPatch, datagram: Any) -> None:
     ticks = iter(range(100))
     monkeypatch.setattr(channel_module.time, "monotonic", lambda: next(ticks) / 10)
-    channel, _sock = scripted(*[(done(1), 4711, 0)] * 1000)
+    channel, sock = scripted(*[datagram] * 1000)
     with pytest.raises(NoReplyError):
         channel.dump(FAMILY, b"ask.", content, "ask")
+    assert sock.script
 
 
 def family_reply(sequence: int, number: int) -> bytes:
