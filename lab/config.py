@@ -1,4 +1,4 @@
-"""Where things are, and what the site looks like (topology.yml)."""
+"""Where things are, and what the site looks like: topology.yml in the shape of the lab."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import functools
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab import shape as shapes
 from lab.errors import LabError
+from lab.shape import POOLS, Shape
 
-ROLES = ("director", "node", "vm")
+ROLES = tuple(POOLS)
+SHAPE_KEYS = ("pools", "kubernetes", "generation", "kube_proxy_mode")
 
 
 def repo_root() -> Path:
@@ -67,8 +71,10 @@ class Host:
     role: str
     nic: str
     netns: str | None
-    """Name of the network namespace; None for the director, whose network stack is in its own kernel."""
+    """Name of the network namespace; None for a director, whose network stack is in its own kernel."""
     pod_cidr: str | None = None
+    spare: bool = False
+    """A VM that site.yml does not join."""
 
 
 @dataclass(frozen=True)
@@ -102,38 +108,100 @@ class Topology:
         return [host for host in self.hosts if host.role in roles]
 
 
-def parse_topology(data: dict[str, Any]) -> Topology:
-    """Build and check a topology from the parsed YAML document."""
-    values = dict(data)
-    netns = values["netns"]
-    subnet = ipaddress.ip_network(values["subnet"])
-    pods = ipaddress.IPv4Network(values["pod_cidr"])
-    hosts: list[Host] = []
-    for entry in values.pop("hosts"):
-        if entry["role"] not in ROLES:
-            raise LabError(f"topology: host {entry['name']}: role {entry['role']!r} is none of {', '.join(ROLES)}")
-        if ipaddress.ip_address(entry["address"]) not in subnet:
-            raise LabError(f"topology: host {entry['name']}: {entry['address']} is outside {subnet}")
-        if entry["role"] == "node" and not ipaddress.IPv4Network(entry["pod_cidr"]).subnet_of(pods):
-            raise LabError(f"topology: host {entry['name']}: {entry['pod_cidr']} is outside {pods}")
-        own = None if entry["role"] == "director" else f"{netns}-{entry['name']}"
-        hosts.append(Host(netns=own, **entry))
+def parse_topology(data: Mapping[str, Any], wanted: Shape) -> Topology:
+    """Build and check the topology of a shape from the parsed YAML document."""
+    values = {name: value for name, value in data.items() if name not in SHAPE_KEYS}
+    hosts = tuple(host for role in ROLES for host in _pool(data, role, wanted))
     for field in ("name", "address"):
         seen = [getattr(host, field) for host in hosts]
         if len(set(seen)) != len(seen):
             raise LabError(f"topology: two hosts share a {field}")
-    return Topology(hosts=tuple(hosts), **values)
+    return Topology(hosts=hosts, **values)
+
+
+def _pool(data: Mapping[str, Any], role: str, wanted: Shape) -> Iterator[Host]:
+    pool, count = data["pools"][role], getattr(wanted, POOLS[role])
+    subnet, pods = ipaddress.IPv4Network(data["subnet"]), ipaddress.IPv4Network(data["pod_cidr"])
+    taken = {ipaddress.IPv4Address(data[name]) for name in ("gateway", "vip")}
+    address = ipaddress.IPv4Address(pool["address"])
+    for number in range(1, count + 1):
+        name = _name(pool["name"], number)
+        while address in taken:
+            address += 1
+        if address not in subnet:
+            raise LabError(f"topology: host {name}: {address} is outside {subnet}")
+        yield Host(
+            name=name,
+            address=str(address),
+            role=role,
+            nic=pool["nic"],
+            netns=None if role == "director" else f"{data['netns']}-{name}",
+            pod_cidr=_pod_network(pods, name, number) if role == "node" else None,
+            spare=role == "vm" and number > count - wanted.spare,
+        )
+        address += 1
+
+
+def _name(pattern: str, number: int) -> str:
+    name = pattern.format(n=number)
+    return name if number == 1 or name != pattern else f"{pattern}{number}"
+
+
+def _pod_network(pods: ipaddress.IPv4Network, name: str, number: int) -> str:
+    own = ipaddress.IPv4Network((int(pods.network_address) + 256 * number, 24))
+    if not own.subnet_of(pods):
+        raise LabError(f"topology: host {name}: {own} is outside {pods}")
+    return str(own)
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """topology.yml."""
+    data: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("topology.yml").read_text(encoding="utf-8"))
+    return data
+
+
+@functools.cache
+def default_shape() -> Shape:
+    found = shapes.default(document())
+    shapes.check(found, document())
+    return found
+
+
+def shape_file() -> Path:
+    return state_dir() / "shape.json"
+
+
+_used: Shape | None = None
+
+
+def shape() -> Shape:
+    """The shape of the lab: the recorded one, from `up` to `down`."""
+    if _used is None:
+        use(shapes.load(shape_file()) or default_shape())
+    assert _used is not None
+    return _used
+
+
+def use(wanted: Shape) -> None:
+    """For this process the lab has this shape."""
+    global _used
+    _used = wanted
+    topology.cache_clear()
+
+
+def record(wanted: Shape) -> None:
+    """From now on the lab has this shape, for this process and all later ones."""
+    shapes.save(shape_file(), wanted)
+    use(wanted)
 
 
 @functools.cache
 def topology() -> Topology:
-    path = Path(__file__).with_name("topology.yml")
-    return parse_topology(yaml.safe_load(path.read_text(encoding="utf-8")))
+    """The site in the shape of the lab."""
+    return parse_topology(document(), shape())
 
 
-def service_cidr() -> str:
-    return topology().service_cidr
-
-
-def pod_cidr() -> str:
-    return topology().pod_cidr
+def largest_topology() -> Topology:
+    """Every host that a lab can have."""
+    return parse_topology(document(), shapes.largest(document()))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from lab import aptrepo, config, hosts, proc
+from lab import shape as shapes
 from lab.build import director, envoy, kubernetes, rootfs, store, uml_shim
 from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import cgroups, leftovers, network
 from lab.hosts.remote import keys_up, ssh
 from lab.kube import up as kube
+from lab.shape import Shape, Value
 from lab.sidecar import build as sidecar
 from lab.standins import deploy as standins
 from lab.steps import Step, run_steps
@@ -58,25 +61,23 @@ def build_steps() -> list[Step]:
 
 
 class Bringup:
-    """One run of `up`: the director boots in the background while everything else is made."""
+    """One run of `up`: the directors boot in the background while everything else is made."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(max_workers=8)
-        self.director: Future[None] | None = None
-        site = config.topology()
-        self.containers = site.with_role("node", "vm")
-        (self.director_host,) = site.with_role("director")
+        self.directors: list[Future[None]] = []
+        self.containers = config.topology().with_role("node", "vm")
 
     def steps(self) -> list[Step]:
         return [
             *build_steps(),
             Step("network", self._network),
             Step("package repository and upstream DNS", self._services),
-            Step("director starts in the background", self._start_director),
+            Step("directors start in the background", self._start_directors),
             Step("Kubernetes API server starts in the background", kube.start),
             Step("nodes and VMs boot", self._containers, 4),
             *kube.steps()[1:],
-            Step("director answers", self._director_answers, 2),
+            Step("directors answer", self._directors_answer, 2),
             Step("Istio stand-ins", self._standins, 10),
             Step("package lists of the VMs", self._package_lists, 1),
         ]
@@ -98,8 +99,8 @@ class Bringup:
         proc.start("http", server, netns=site.netns)
         proc.start("upstream-dns", [python, "-m", "lab.upstream_dns", site.upstream_dns], netns=site.netns)
 
-    def _start_director(self) -> None:
-        self.director = self.pool.submit(hosts.host_up, self.director_host)
+    def _start_directors(self) -> None:
+        self.directors = [self.pool.submit(hosts.host_up, host) for host in config.topology().with_role("director")]
 
     def _containers(self) -> None:
         missing = [host for host in self.containers if not hosts.running(host)]
@@ -115,9 +116,9 @@ class Bringup:
     def _standins(self) -> None:
         standins.up()
 
-    def _director_answers(self) -> None:
-        if self.director is not None:
-            self.director.result()
+    def _directors_answer(self) -> None:
+        for booting in self.directors:
+            booting.result()
 
     def _package_lists(self) -> None:
         self._all(lambda host: ssh(host, ["apt-get -q update"]), [host for host in self.containers if host.role == "vm"])
@@ -132,10 +133,18 @@ def _link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-def up() -> float:
+def wanted_shape(options: Mapping[str, Value]) -> Shape:
+    """What `up` is to make. A lab that has hosts keeps its shape; one that came not so far may still become another."""
+    site = config.document()
+    exists = network.namespaces() or (config.state_dir() / "hosts").is_dir()
+    return (shapes.grown if exists else shapes.changed)(config.shape(), options, site)
+
+
+def up(options: Mapping[str, Value]) -> float:
     """Make what is missing. May be called at any time; what runs is left alone."""
     require_root()
     with exclusive():
+        config.record(wanted_shape(options))
         fresh_logs()
         bringup = Bringup()
         try:
@@ -144,8 +153,9 @@ def up() -> float:
             bringup.pool.shutdown(wait=False, cancel_futures=True)
 
 
-def build() -> float:
+def build(options: Mapping[str, Value]) -> float:
     require_root()
+    config.use(shapes.changed(config.shape(), options, config.document()))
     return run_steps(build_steps())
 
 
@@ -174,7 +184,7 @@ def _kubernetes_down() -> None:
 
 
 def _hosts_down() -> None:
-    for host in config.topology().hosts:
+    for host in config.largest_topology().hosts:  # also those of a lab whose record was lost
         hosts.host_down(host, hard=True)
 
 
@@ -221,7 +231,8 @@ def complete(state: dict[str, Any]) -> bool:
 def status() -> dict[str, Any]:
     """What runs, as plain data."""
     site = config.topology()
-    state: dict[str, Any] = {"network": proc.netns_path(site.netns).exists(), "hosts": {}}
+    state: dict[str, Any] = {"shape": dataclasses.asdict(config.shape())}
+    state |= {"network": proc.netns_path(site.netns).exists(), "hosts": {}}
     for host in site.hosts:
         answers = hosts.running(host) and ssh(host, ["true"], timeout=10, check=False).returncode == 0
         state["hosts"][host.name] = {"address": host.address, "running": hosts.running(host), "ssh": answers}

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "build/collections"))
+sys.path[:0] = [str(ROOT), str(ROOT / "build/collections")]
 
 from ansible_collections.mesh.expansion.plugins.module_utils._istio.verify import ROWS  # noqa: E402 - found through the path above
+
+from lab import config  # noqa: E402 - likewise
 
 NOT_CHECKED = "not checked"
 
@@ -41,17 +41,17 @@ def summarise(rows: Mapping[str, tuple[str, str]], results: Sequence[Mapping[str
     return summary
 
 
-def topology_lines(site: Mapping[str, Any]) -> list[str]:
+def topology_lines(site: config.Topology) -> list[str]:
     """The one-way overlay and the path of a VM's connection to the control plane."""
-    hosts = {role: [host for host in site["hosts"] if host["role"] == role] for role in ("director", "node", "vm")}
-    (director,) = hosts["director"]
-    nodes = ", ".join(f"{host['name']} {host['address']}" for host in hosts["node"])
-    lines = [f"  pods {site['pod_cidr']}, Services {site['service_cidr']}: reachable from the nodes only; pods reach the VMs"]
-    for host in hosts["vm"]:
-        lines.append(f"  VM {host['name']} {host['address']}")
+
+    def listed(role: str) -> str:
+        return ", ".join(f"{host.name} {host.address}" for host in site.with_role(role))
+
+    lines = [f"  pods {site.pod_cidr}, Services {site.service_cidr}: reachable from the nodes only; pods reach the VMs"]
+    lines += [f"  VM {host.name} {host.address}{' (spare)' if host.spare else ''}" for host in site.with_role("vm")]
     lines += [
-        f"    -> VIP {site['vip']} on {director['name']} {director['address']} (IPVS, direct routing)",
-        f"    -> {nodes} (kube-proxy, externalIPs)",
+        f"    -> VIP {site.vip} on {listed('director')} (IPVS, direct routing)",
+        f"    -> {listed('node')} (kube-proxy, externalIPs)",
         "    -> Pilot, Citadel, Mixer, kube-dns pods; answers go straight back to the VM",
     ]
     return lines
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     output.write_text(json.dumps(public, indent=2) + "\n")
 
     print("Topology")
-    print("\n".join(topology_lines(yaml.safe_load((ROOT / "lab/topology.yml").read_text()))))
+    print("\n".join(topology_lines(config.topology())))
     print("\nThe page, fetched from a pod: curl http://deb-nginx01:9080")
     print("\n".join(page_lines(page.read_text())) if page.is_file() and page.stat().st_size else f"  {NOT_CHECKED}")
     print("\nRows of the reference procedure")

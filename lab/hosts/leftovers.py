@@ -70,7 +70,7 @@ def mount_points(mountinfo: str) -> list[str]:
 
 def interfaces() -> list[str]:
     """Interfaces of the lab in the machine's own network namespace: there must never be one."""
-    site = config.topology()
+    site = config.largest_topology()
     own = {site.bridge, *(network.port_name(host) for host in site.hosts)}
     return sorted(own & set(os.listdir("/sys/class/net")))
 

@@ -25,7 +25,7 @@ from lab.pods.network import netns_path
 
 Json = dict[str, Any]
 SITE = config.topology()
-VM = SITE.host("deb-nginx02")
+VM = SITE.with_role("vm")[-1]
 NODES = SITE.with_role("node")
 PROBE_SERVICE = "overlay-test"
 PROBE_PORT = 18080

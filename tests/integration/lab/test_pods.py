@@ -63,7 +63,7 @@ def fixture_make(api: Client) -> Iterator[Callable[..., None]]:
             "kind": "Pod",
             "metadata": {"name": NAME},
             "spec": {
-                "nodeName": "k8s-node2",
+                "nodeName": SITE.with_role("node")[-1].name,
                 "terminationGracePeriodSeconds": 3,
                 "containers": [{"name": "main", "image": "mesh-lab/sleep", **container}],
             },

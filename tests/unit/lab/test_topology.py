@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import ipaddress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from lab import config
 from lab.errors import LabError
 from lab.hosts import files, leftovers, network, remote
 
-DATA: dict[str, Any] = yaml.safe_load((config.repo_root() / "lab" / "topology.yml").read_text(encoding="utf-8"))
+DATA: dict[str, Any] = config.document()
+SHAPE = config.default_shape()
+
+
+def test_hosts_of_the_default_shape() -> None:
+    hosts = config.parse_topology(DATA, SHAPE).hosts
+    described = [(h.name, h.role, h.address, h.nic, h.pod_cidr, h.spare) for h in hosts]
+    assert described == [
+        ("director", "director", "192.168.0.61", "vec0", None, False),
+        ("k8s-node1", "node", "192.168.0.71", "eth0", "10.244.1.0/24", False),
+        ("k8s-node2", "node", "192.168.0.72", "eth0", "10.244.2.0/24", False),
+        ("k8s-node3", "node", "192.168.0.73", "eth0", "10.244.3.0/24", False),
+        ("deb-nginx01", "vm", "192.168.0.81", "eth0", None, False),
+        ("deb-nginx02", "vm", "192.168.0.82", "eth0", None, True),
+    ]
+
+
+def test_hosts_of_the_largest_shape() -> None:
+    site = config.largest_topology()
+    directors, nodes, vms = ([(host.name, host.address) for host in site.with_role(role)] for role in config.ROLES)
+    # .62 is the VIP.
+    assert directors == [
+        ("director", "192.168.0.61"),
+        ("director2", "192.168.0.63"),
+        ("director3", "192.168.0.64"),
+        ("director4", "192.168.0.65"),
+    ]
+    assert nodes == [(f"k8s-node{n}", f"192.168.0.{70 + n}") for n in range(1, 10)]
+    assert vms == [(f"deb-nginx{n:02}", f"192.168.0.{80 + n}") for n in range(1, 17)]
 
 
 def test_hosts_of_a_role() -> None:
-    site = config.parse_topology(DATA)
+    site = config.parse_topology(DATA, SHAPE)
     assert [host.name for host in site.with_role("node")] == ["k8s-node1", "k8s-node2", "k8s-node3"]
     assert site.host("director").netns is None
     assert site.host("deb-nginx01").netns == "mesh-lab-deb-nginx01"
@@ -26,40 +54,44 @@ def test_hosts_of_a_role() -> None:
 
 def test_parsing_does_not_change_its_input() -> None:
     before = copy.deepcopy(DATA)
-    config.parse_topology(DATA)
+    config.parse_topology(DATA, SHAPE)
     assert before == DATA
 
 
 def test_unknown_host_names_the_known_ones() -> None:
     with pytest.raises(LabError, match="no host 'web'.*deb-nginx02"):
-        config.parse_topology(DATA).host("web")
+        config.parse_topology(DATA, SHAPE).host("web")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("role", "change", "message"),
     [
-        ({"role": "router"}, "role 'router'"),
-        ({"address": "10.0.0.1"}, "outside 192.168.0.0/24"),
-        ({"name": "director"}, "share a name"),
-        ({"address": "192.168.0.61"}, "share a address"),
-        ({"pod_cidr": "10.250.1.0/24"}, "outside 10.244.0.0/16"),
+        ("node", {"address": "10.0.0.1"}, "k8s-node1: 10.0.0.1 is outside 192.168.0.0/24"),
+        ("vm", {"address": "192.168.0.254"}, "deb-nginx03: 192.168.1.0 is outside"),
+        ("node", {"name": "director"}, "share a name"),
+        ("vm", {"address": "192.168.0.71"}, "share a address"),
     ],
 )
-def test_contradictions_are_refused(change: dict[str, str], message: str) -> None:
+def test_contradictions_are_refused(role: str, change: dict[str, str], message: str) -> None:
     data = copy.deepcopy(DATA)
-    data["hosts"][1].update(change)
+    data["pools"][role].update(change)
     with pytest.raises(LabError, match=message):
-        config.parse_topology(data)
+        config.parse_topology(data, dataclasses.replace(SHAPE, vms=3))
+
+
+def test_a_pod_network_outside_the_pods_is_refused() -> None:
+    with pytest.raises(LabError, match="k8s-node2: 10.244.2.0/24 is outside 10.244.0.0/23"):
+        config.parse_topology({**DATA, "pod_cidr": "10.244.0.0/23"}, SHAPE)
 
 
 def test_pod_networks_do_not_overlap() -> None:
-    nodes = config.topology().with_role("node")
+    nodes = config.largest_topology().with_role("node")
     networks = [ipaddress.ip_network(str(node.pod_cidr)) for node in nodes]
     assert not any(one.overlaps(other) for one in networks for other in networks if one is not other)
 
 
 def test_port_names_fit_and_differ() -> None:
-    names = [network.port_name(host) for host in config.topology().hosts]
+    names = [network.port_name(host) for host in config.largest_topology().hosts]
     assert all(len(name) <= 15 for name in names)
     assert len(set(names)) == len(names)
 
@@ -79,7 +111,7 @@ def test_host_files() -> None:
 
 
 def test_machine_ids_differ_and_last() -> None:
-    hosts = config.topology().hosts
+    hosts = config.largest_topology().hosts
     assert len({files.machine_id(host) for host in hosts}) == len(hosts)
     assert files.machine_id(hosts[0]) == files.machine_id(hosts[0])
 
