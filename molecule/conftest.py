@@ -36,17 +36,17 @@ def connect() -> Callable[[str], Host]:
 
 @pytest.fixture(scope="session")
 def director(connect: Callable[[str], Host]) -> Host:
-    return connect("lvs1")
+    return connect(lab_state.hosts("director")[0])
 
 
 @pytest.fixture(scope="session")
 def vm(connect: Callable[[str], Host]) -> Host:
-    return connect("deb-nginx01")
+    return connect(lab_state.hosts("vms")[0])
 
 
 @pytest.fixture(scope="session")
 def spare_vm(connect: Callable[[str], Host]) -> Host:
-    return connect("deb-nginx02")
+    return connect(lab_state.hosts("vms_spare")[0])
 
 
 @pytest.fixture(scope="session")

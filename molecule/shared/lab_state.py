@@ -40,6 +40,11 @@ def addresses() -> dict[str, str]:
     return {name: values["ansible_host"] for name, values in hostvars.items()}
 
 
+def hosts(group: str) -> list[str]:
+    """Names of the hosts of a group."""
+    return inventory()[group].get("hosts", [])
+
+
 @cache
 def ssh_config() -> Path:
     """Write an SSH configuration with all hosts of the lab, for tools that are not Ansible."""

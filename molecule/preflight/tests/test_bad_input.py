@@ -16,7 +16,8 @@ import yaml
 from testinfra.host import Host
 
 Playbook = Callable[..., CompletedProcess[str]]
-SITE = "inventory/lab/group_vars/all.yml"
+OWN = ("ansible_host", "mesh_vm_services")
+"""Variables of single hosts; all others are the whole lab's."""
 
 
 def refused(done: CompletedProcess[str], *patterns: str) -> None:
@@ -34,16 +35,17 @@ def refused(done: CompletedProcess[str], *patterns: str) -> None:
 @pytest.fixture
 def site(tmp_path: Path) -> Callable[..., Path]:
     """Write an inventory of the lab with other hosts in the groups."""
+    hostvars = lab_state.inventory()["_meta"]["hostvars"]
+
+    def own(name: str) -> dict[str, Any]:
+        return {key: value for key, value in hostvars[name].items() if key in OWN}
 
     def write(**groups: list[str]) -> Path:
-        hostvars = lab_state.inventory()["_meta"]["hostvars"]
-        chosen = {"director": ["lvs1"], "k8s_nodes": ["k8s-node1", "k8s-node2", "k8s-node3"], "vms": ["deb-nginx01"]} | groups
-        children: dict[str, Any] = {}
-        for group, names in chosen.items():
-            own = {name: {key: hostvars[name][key] for key in ("ansible_host", "mesh_vm_services") if key in hostvars[name]} for name in names}
-            children[group] = {"hosts": own}
+        chosen = {name: lab_state.hosts(name) for name in ("director", "k8s_nodes", "vms")} | groups
+        children = {group: {"hosts": {name: own(name) for name in names}} for group, names in chosen.items()}
+        common = {key: value for key, value in hostvars[lab_state.hosts("director")[0]].items() if key not in OWN}
         path = tmp_path / "hosts.yml"
-        path.write_text(yaml.safe_dump({"all": {"children": children}}))
+        path.write_text(yaml.safe_dump({"all": {"vars": common, "children": children}}))
         return path
 
     return write
@@ -118,14 +120,14 @@ def test_variables(output_of: Callable[[str], CompletedProcess[str]], name: str,
 
 
 def test_director_is_a_node(playbook: Playbook, site: Callable[..., Path]) -> None:
-    done = playbook("site.yml", "-e", f"@{SITE}", inventory=site(director=["k8s-node1"]))
+    done = playbook("site.yml", inventory=site(director=["k8s-node1"]))
     refused(done, r"k8s-node1", r"director", r"node")
 
 
 def test_director_without_ip_vs(playbook: Playbook, site: Callable[..., Path], spare_vm: Host) -> None:
     if spare_vm.run("modprobe ip_vs").rc == 0:
         pytest.fail("the machine's kernel has ip_vs: use a host without it as director in this case")
-    done = playbook("site.yml", "-e", f"@{SITE}", inventory=site(director=["deb-nginx02"]))
+    done = playbook("site.yml", inventory=site(director=["deb-nginx02"]))
     refused(done, r"ip_vs", r"deb-nginx02")
 
 
