@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from lab import config, deps, hosts, proc, up
+from lab import shape as shapes
 from lab.build import kubernetes
 from lab.errors import LabError
 from lab.hosts.remote import quote
 from lab.kube import pods
+from lab.shape import FIELDS, GENERATIONS, POOLS, PROXY_MODES, Value
 
 
 def _require_network() -> str:
@@ -42,18 +44,23 @@ def _command(argv: list[str], example: str) -> list[str]:
     return words
 
 
-def cmd_up(_args: argparse.Namespace) -> None:
+def _shape_options(args: argparse.Namespace) -> dict[str, Value]:
+    """What the command line says of the lab's shape."""
+    return {name: value for name, value in vars(args).items() if name in FIELDS and value is not None}
+
+
+def cmd_up(args: argparse.Namespace) -> None:
     deps.require()
-    print(f"The lab is up ({up.up():.0f} s).")
+    print(f"The lab is up ({up.up(_shape_options(args)):.0f} s).")
 
 
 def cmd_down(_args: argparse.Namespace) -> None:
     print(f"The lab is down ({up.down():.0f} s); its logs stay in {config.log_dir()}.")
 
 
-def cmd_build(_args: argparse.Namespace) -> None:
+def cmd_build(args: argparse.Namespace) -> None:
     deps.require()
-    print(f"All caches are ready ({up.build():.0f} s) in {config.cache_dir()}.")
+    print(f"All caches are ready ({up.build(_shape_options(args)):.0f} s) in {config.cache_dir()}.")
 
 
 def cmd_deps(_args: argparse.Namespace) -> None:
@@ -120,22 +127,24 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(action=action)
         return sub
 
-    add("up", cmd_up, "bring the lab up, or repair what is missing")
+    sub = add("up", cmd_up, "bring the lab up, or repair what is missing; to one that is up, only VMs can be added")
+    _add_software(sub)
+    _add_pools(sub)
     add("down", cmd_down, "end everything and check that nothing is left on the machine")
     add("status", cmd_status, "what runs, as JSON; exit status 0 when the lab is complete")
-    add("build", cmd_build, "fill the caches only")
+    _add_software(add("build", cmd_build, "fill the caches only"))
     add("deps", cmd_deps, "install the Debian packages that this machine needs")
     sub = add("run", cmd_run, "run a command on the control node: this machine, inside the lab's network")
-    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+    _add_command(sub, "CMD")
     sub = add("exec", cmd_exec, "run a command on a host, over SSH as root")
     sub.add_argument("host", metavar="HOST")
-    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
-    sub = add("kubectl", cmd_kubectl, "kubectl as the cluster's administrator")
-    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="ARGS")
+    _add_command(sub, "CMD")
+    sub = add("kubectl", cmd_kubectl, "kubectl as the cluster's administrator; every option is kubectl's")
+    _add_command(sub, "ARGS")
     sub = add("pod-exec", cmd_pod_exec, "run a command in a pod")
     sub.add_argument("pod", metavar="POD", help="name of a pod, or of its deployment")
-    sub.add_argument("-n", "--namespace", default="default")
-    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+    sub.add_argument("-n", "--namespace", default="default", help="the pod's; before or right after POD")
+    _add_command(sub, "CMD")
     sub = add("logs", cmd_logs, "print a process's log; without a name, list them")
     sub.add_argument("-f", "--follow", action="store_true", help="wait for more")
     sub.add_argument("name", nargs="?", metavar="NAME")
@@ -145,8 +154,60 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_software(sub: argparse.ArgumentParser) -> None:
+    default = config.default_shape()
+    named = f"generation of the mesh: {', '.join(GENERATIONS)} (default: {default.generation})"
+    sub.add_argument("generation", nargs="?", choices=GENERATIONS, metavar="GENERATION", help=named)
+    sub.add_argument("--kubernetes", metavar="VERSION", help=f"default: {default.kubernetes}")
+
+
+def _add_pools(sub: argparse.ArgumentParser) -> None:
+    default, most = config.default_shape(), shapes.largest(config.document())
+    for name in POOLS.values():
+        said = f"how many {name.replace('vms', 'VMs')}: 1 to {getattr(most, name)} (default: {getattr(default, name)})"
+        sub.add_argument(f"--{name}", type=int, metavar="N", help=said)
+    spare = f"how many of the VMs site.yml does not join (default: {default.spare})"
+    sub.add_argument("--spare", type=int, metavar="N", help=spare)
+    mode = f"{', '.join(PROXY_MODES)} (default: {default.proxy_mode})"
+    sub.add_argument("--kube-proxy-mode", choices=PROXY_MODES, dest="proxy_mode", metavar="MODE", help=mode)
+
+
+def _add_command(sub: argparse.ArgumentParser, metavar: str) -> None:
+    """For the help text only: `split` keeps these words from the parser, which would take options for the lab's."""
+    sub.add_argument("argv", nargs="*", metavar=metavar)
+
+
+HANDS_ON = {"run": 0, "kubectl": 0, "exec": 1, "pod-exec": 1}
+"""Commands that hand words on, with the number of their own before those."""
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words for the lab's own parser, and those that go unchanged to the command that they name."""
+    words = list(argv)
+    if not words or words[0] not in HANDS_ON:
+        return words, []
+    command, missing, end = words[0], HANDS_ON[words[0]], 1
+    if words[1:2] in (["-h"], ["--help"]) and command != "kubectl":
+        return words, []
+    while end < len(words):
+        word = words[end]
+        if command == "pod-exec" and word in ("-n", "--namespace"):
+            end += 2
+        elif command == "pod-exec" and word.startswith(("-n", "--namespace=")):
+            end += 1
+        elif missing:
+            missing -= not word.startswith("-")
+            end += 1
+        else:
+            break
+    return words[:end], words[end:]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    own, handed_on = split(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(own)
+    if args.command in HANDS_ON:
+        args.argv = handed_on
     try:
         return args.action(args) or 0
     except LabError as error:
