@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import config, proc
+from lab import proc
 from lab.errors import LabError
 
 _POCKETS = ("", "-updates", "-security")
@@ -24,20 +24,20 @@ def _wanted(suites: Sequence[str], components: Sequence[str], release: str) -> l
     return [suite for suite in suites if suite in {release + pocket for pocket in _POCKETS}]
 
 
-def _stanza(fields: dict[str, str], types: str, release: str) -> str | None:
+def _stanza(fields: dict[str, str], release: str) -> str | None:
     if fields.get("enabled", "yes").lower() in ("no", "false", "0") or "deb" not in fields.get("types", "").split():
         return None
     suites = _wanted(fields.get("suites", "").split(), fields.get("components", "").split(), release)
     if not suites:
         return None
-    lines = [f"Types: {types}", f"URIs: {fields['uris']}", f"Suites: {' '.join(suites)}", "Components: main"]
+    lines = ["Types: deb", f"URIs: {fields['uris']}", f"Suites: {' '.join(suites)}", "Components: main"]
     if "signed-by" in fields:
         lines.append(f"Signed-By: {fields['signed-by']}")
     return "\n".join(lines) + "\n"
 
 
-def from_deb822(text: str, types: str, release: str) -> list[str]:
-    """Stanzas for `release` out of a .sources file, with `types` (for example "deb deb-src")."""
+def from_deb822(text: str, release: str) -> list[str]:
+    """Stanzas for `release` out of a .sources file."""
     found = []
     for block in text.split("\n\n"):
         fields: dict[str, str] = {}
@@ -51,13 +51,13 @@ def from_deb822(text: str, types: str, release: str) -> list[str]:
                 name, _colon, value = line.partition(":")
                 name = name.strip().lower()
                 fields[name] = value.strip()
-        stanza = _stanza(fields, types, release) if fields else None
+        stanza = _stanza(fields, release) if fields else None
         if stanza:
             found.append(stanza)
     return found
 
 
-def from_one_line(text: str, types: str, release: str) -> list[str]:
+def from_one_line(text: str, release: str) -> list[str]:
     """The same out of a sources.list file."""
     found = []
     for line in text.splitlines():
@@ -73,22 +73,22 @@ def from_one_line(text: str, types: str, release: str) -> list[str]:
                 fields[name.lower()] = value
         uri, suite, *components = rest.split()
         fields.update(uris=uri, suites=suite, components=" ".join(components))
-        stanza = _stanza(fields, types, release)
+        stanza = _stanza(fields, release)
         if stanza:
             found.append(stanza)
     return found
 
 
-def system_sources(types: str = "deb") -> str:
+def system_sources() -> str:
     """The machine's own Debian mirrors as one deb822 document."""
     etc = Path("/etc/apt")
     release = codename()
     stanzas: list[str] = []
     for file in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]:
         if file.is_file():
-            stanzas += from_one_line(file.read_text(encoding="utf-8"), types, release)
+            stanzas += from_one_line(file.read_text(encoding="utf-8"), release)
     for file in sorted((etc / "sources.list.d").glob("*.sources")):
-        stanzas += from_deb822(file.read_text(encoding="utf-8"), types, release)
+        stanzas += from_deb822(file.read_text(encoding="utf-8"), release)
     if not stanzas:
         raise LabError(
             f"no Debian mirror with component main for suite {release!r} in /etc/apt: add one to /etc/apt/sources.list.d"
@@ -102,7 +102,6 @@ class Apt:
 
     directory: Path
     status: Path = Path("/var/lib/dpkg/status")
-    types: str = "deb"
 
     def options(self) -> list[str]:
         pairs = {
@@ -126,24 +125,12 @@ class Apt:
         for name in ("sources.list.d", "lists/partial", "cache", "state", "archives/partial"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         sources = self.directory / "sources.list.d" / "system.sources"
-        sources.write_text(system_sources(self.types), encoding="utf-8")
+        sources.write_text(system_sources(), encoding="utf-8")
         self.get("update", timeout=300)
 
-    def unpack(self, package: str, target: Path) -> None:
-        """Download one package and unpack its files, without installing it."""
-        debs = self.directory / f"deb-{package}"
-        debs.mkdir(parents=True, exist_ok=True)
-        self.get("download", package, cwd=debs)
-        (deb,) = debs.glob(f"{package}_*.deb")
-        proc.run(["dpkg-deb", "-x", deb, target], timeout=120)
 
-
-def scratch(directory: Path, types: str = "deb", status: Path | None = None) -> Apt:
+def scratch(directory: Path, status: Path | None = None) -> Apt:
     """A private apt with fresh lists."""
-    apt = Apt(directory=directory, types=types, status=status or Path("/var/lib/dpkg/status"))
+    apt = Apt(directory=directory, status=status or Path("/var/lib/dpkg/status"))
     apt.update()
     return apt
-
-
-def work_dir() -> Path:
-    return config.cache_dir() / "work"

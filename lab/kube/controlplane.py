@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.build import kubernetes
 from lab.config import Topology
 from lab.kube import pki
 
@@ -43,8 +44,9 @@ OFF = (
 
 @dataclass(frozen=True)
 class Places:
-    """Where the control plane finds its files."""
+    """Where the control plane finds its files, and the version that it is."""
 
+    version: str
     binaries: dict[str, Path]
     pki: Path
     etcd: Path
@@ -73,8 +75,17 @@ def etcd(places: Places) -> list[str]:
     ]
 
 
+def feature_gates(version: str) -> dict[str, bool]:
+    """From 1.36 on the API server hands exec, attach and port-forward over WebSocket to a kubelet that declares the feature
+    ExtendWebSocketsToKubelet. An older one translates them into SPDY, which the pod runner does not speak, unless told not to."""
+    if kubernetes.minor(version) >= (1, 36):
+        return {}
+    return {"TranslateStreamCloseWebsocketRequests": False, "PortForwardWebsockets": False}
+
+
 def apiserver(places: Places, site: Topology) -> list[str]:
     directory = places.pki
+    gates = ",".join(f"{name}={str(value).lower()}" for name, value in feature_gates(places.version).items())
     return [
         str(places.binaries["kube-apiserver"]),
         f"--etcd-servers={ETCD}",
@@ -95,6 +106,7 @@ def apiserver(places: Places, site: Topology) -> list[str]:
         f"--service-account-signing-key-file={directory}/sa.key",
         "--allow-privileged=true",
         "--profiling=false",
+        *([f"--feature-gates={gates}"] if gates else []),
     ]
 
 
@@ -106,7 +118,6 @@ def controller_manager(places: Places, site: Topology) -> list[str]:
         f"--authentication-kubeconfig={kubeconfig}",
         f"--authorization-kubeconfig={kubeconfig}",
         "--bind-address=127.0.0.1",
-        "--port=0",
         f"--controllers=*,{','.join('-' + name for name in OFF)}",
         f"--cluster-cidr={site.pod_cidr}",
         f"--service-account-private-key-file={places.pki}/sa.key",

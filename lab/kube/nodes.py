@@ -13,8 +13,10 @@ from pathlib import Path
 import yaml
 
 from lab.config import Host, Topology
+from lab.errors import LabError
 
 NODE_FILES = Path(__file__).with_name("node")
+PROXY_MODES = ("iptables", "nftables", "ipvs")
 UNITS = ("pod-network.service", "kube-proxy.service")
 
 
@@ -30,24 +32,37 @@ def network_config(host: Host, nodes: Sequence[Host], site: Topology) -> str:
     return f'NIC={host.nic}\nPOD_NETWORK={site.pod_cidr}\nPOD_CIDR={host.pod_cidr}\nVTEP={",".join(vtep(host))}\nPEERS="{" ".join(peers)}"\n'
 
 
-def proxy_config(host: Host, site: Topology) -> str:
+def check_proxy_mode(mode: str, modules: Path = Path("/proc/net/ip_vs")) -> None:
+    """Nodes are containers: what kube-proxy programs is this machine's kernel."""
+    if mode not in PROXY_MODES:
+        raise LabError(f"kube-proxy mode {mode!r} is none of {', '.join(PROXY_MODES)}")
+    if mode == "ipvs" and not modules.exists():
+        raise LabError(
+            "kube-proxy mode ipvs: this machine's kernel has no ip_vs (no /proc/net/ip_vs), and nodes of the lab run on "
+            "that kernel: load it with `modprobe ip_vs` if the machine has the module, else use iptables or nftables"
+        )
+
+
+def proxy_config(host: Host, site: Topology, mode: str) -> str:
     """kube-proxy's configuration. Conntrack sysctls are not writable in a container: all of them are left alone."""
+    sync = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
     document = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "mode": "iptables",
+        "mode": mode,
         # Its own address, or it asks the API for the Node and waits long when that fails.
         "bindAddress": host.address,
         "hostnameOverride": host.name,
         "clusterCIDR": site.pod_cidr,
         "clientConnection": {"kubeconfig": "/var/lib/kube-proxy/kubeconfig", "qps": 50, "burst": 100},
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
-        "iptables": {"minSyncPeriod": "100ms", "syncPeriod": "30s"},
+        # With direct routing no node may answer for the VIP, which ipvs mode puts on an interface.
+        mode: sync | ({"strictARP": True, "scheduler": "rr"} if mode == "ipvs" else {}),
     }
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def write_files(root: Path, host: Host, site: Topology, kube_proxy: Path, kubeconfig: str) -> None:
+def write_files(root: Path, host: Host, site: Topology, kube_proxy: Path, kubeconfig: str, mode: str) -> None:
     """Everything into the node's root file system; units are enabled."""
     _install(root / "usr/local/bin/kube-proxy", kube_proxy)
     script = root / "usr/local/sbin/pod-network"
@@ -55,7 +70,7 @@ def write_files(root: Path, host: Host, site: Topology, kube_proxy: Path, kubeco
     script.chmod(0o755)
     state = root / "var/lib/kube-proxy"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (state / "config.yaml").write_text(proxy_config(host, site), encoding="utf-8")
+    (state / "config.yaml").write_text(proxy_config(host, site, mode), encoding="utf-8")
     (state / "kubeconfig").touch(mode=0o600)
     (state / "kubeconfig").write_text(kubeconfig, encoding="utf-8")
     network = network_config(host, site.with_role("node"), site)

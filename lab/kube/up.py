@@ -36,16 +36,22 @@ def _pki() -> pki.Pki:
 
 
 def _places() -> controlplane.Places:
-    state = config.state_dir()
-    return controlplane.Places(kubernetes.build(), state / "pki", state / "etcd", state / "pki" / "controller-manager.kubeconfig")
+    state, binaries = config.state_dir(), kubernetes.build(kubernetes.DEFAULT)
+    return controlplane.Places(
+        version=kubernetes.said_version(binaries["kube-apiserver"]),
+        binaries=binaries,
+        pki=state / "pki",
+        etcd=state / "etcd",
+        controller_manager_kubeconfig=state / "pki" / "controller-manager.kubeconfig",
+    )
 
 
 def prepare_hosts(wanted: Sequence[Host]) -> None:
     """Write kube-proxy and the pod network into the nodes' root file systems, before they boot."""
-    site, keys, binary = config.topology(), _pki(), kubernetes.build()["kube-proxy"]
+    site, keys, binary = config.topology(), _pki(), kubernetes.build(kubernetes.DEFAULT)["kube-proxy"]
     text = kubeconfig.render(keys, "kube-proxy", _server())
     for host in wanted:
-        nodes.write_files(hosts.host_rootfs(host), host, site, binary, text)
+        nodes.write_files(hosts.host_rootfs(host), host, site, binary, text, nodes.PROXY_MODES[0])
 
 
 def steps() -> list[Step]:
@@ -154,6 +160,7 @@ def status() -> dict[str, Any]:
     state: dict[str, Any] = {"processes": {name: proc.alive(name) for name in reversed(PROCESSES)}}
     try:
         client = Client()
+        state["version"] = client.call("GET", "/version")["gitVersion"]
         state["ready"] = client.raw("GET", "/readyz") == "ok"
         state["unavailable"] = objects.unavailable(client)
         state["pods"] = {

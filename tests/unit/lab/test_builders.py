@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
 
 from lab import aptrepo, config, deps
-from lab.build import apt, kubernetes, rootfs, store
+from lab.build import apt, golang, kubernetes, kubernetes_module, rootfs, store
+from lab.errors import LabError
 from lab.hosts import cgroups
 from lab.steps import Step, estimate, run_steps
 
@@ -67,9 +69,9 @@ def test_failed_build_leaves_no_entry_and_the_next_starts_clean() -> None:
 
 
 def test_deb822_sources_of_the_distribution_only() -> None:
-    (stanza,) = apt.from_deb822(DEB822, "deb deb-src", "bookworm")
+    (stanza,) = apt.from_deb822(DEB822, "bookworm")
     assert stanza.splitlines() == [
-        "Types: deb deb-src",
+        "Types: deb",
         "URIs: http://mirror.example/debian",
         "Suites: bookworm bookworm-updates",
         "Components: main",
@@ -79,7 +81,7 @@ def test_deb822_sources_of_the_distribution_only() -> None:
 
 def test_embedded_key_is_kept() -> None:
     text = "Types: deb\nURIs: http://m.example\nSuites: bookworm\nComponents: main\nSigned-By:\n -----BEGIN\n .\n -----END\n"
-    (stanza,) = apt.from_deb822(text, "deb-src", "bookworm")
+    (stanza,) = apt.from_deb822(text, "bookworm")
     assert "\n -----BEGIN\n .\n -----END\n" in stanza
 
 
@@ -90,7 +92,7 @@ def test_one_line_sources() -> None:
         "deb-src http://mirror.example/debian bookworm main\n"
         "deb http://mirror.example/debian trixie main\n"
     )
-    (stanza,) = apt.from_one_line(text, "deb", "bookworm")
+    (stanza,) = apt.from_one_line(text, "bookworm")
     assert "Suites: bookworm-security\n" in stanza
     assert "Signed-By: /k.gpg\n" in stanza
 
@@ -108,7 +110,38 @@ def test_assets_must_be_complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         assert kubernetes.assets() is None
         (tmp_path / name).touch(mode=0o755)
     assert kubernetes.assets() == tmp_path
-    assert kubernetes.build()["etcd"] == tmp_path / "etcd"
+    assert kubernetes.build("1.0.0")["etcd"] == tmp_path / "etcd"
+
+
+def test_a_version_without_a_folder_names_the_way_to_add_it() -> None:
+    assert kubernetes.DEFAULT in kubernetes.versions()
+    with pytest.raises(LabError, match="there are 1.34.4.*make kubernetes-version VERSION=1.2.3"):
+        kubernetes.check("1.2.3")
+
+
+def test_go_versions() -> None:
+    assert golang.needed("module m\n\ngo 1.26.0\n\nrequire x v1\n") == (1, 26, 0)
+    assert golang.version_of("go version go1.26.8 linux/amd64") == (1, 26, 8)
+    assert golang.version_of("go version devel go-abc linux/amd64") == ()
+    with pytest.raises(LabError, match="without a `go` line"):
+        golang.needed("module m\n")
+
+
+def test_a_module_replaces_what_upstream_takes_from_its_own_tree() -> None:
+    line = {"Old": {"Path": "k8s.io/api"}, "New": {"Path": "./staging/src/k8s.io/api"}}
+    other = {"Old": {"Path": "example.org/x"}, "New": {"Path": "example.org/y", "Version": "v1.0.0"}}
+    text = kubernetes_module.render("1.36.3", {"Go": "1.26.0", "Replace": [line, other]})
+    assert "\tk8s.io/api => k8s.io/api v0.36.3\n" in text
+    assert "example.org" not in text
+    assert "\tk8s.io/kubernetes/cmd/kube-proxy\n" in text
+    assert golang.needed(text) == (1, 26, 0)
+
+
+def test_modules_are_pinned() -> None:
+    for directory in (kubernetes.ETCD.directory, *(kubernetes.MODULES / version for version in kubernetes.versions())):
+        module = golang.Module(directory)
+        assert "\ntool " in module.text("go.mod")
+        assert module.text("go.sum").count("\n") > 100
 
 
 def test_package_lists() -> None:
@@ -119,9 +152,29 @@ def test_package_lists() -> None:
 
 
 def test_estimates() -> None:
-    assert estimate(0) == ""
-    assert estimate(10) == " (about 10 s)"
-    assert estimate(290) == " (about 5 min)"
+    assert estimate(0, None) == ""
+    assert estimate(0, 40) == ""
+    assert estimate(10, None) == " (about 10 s)"
+    assert estimate(290, None) == " (about 5 min)"
+    assert estimate(290, 312.4) == " (312 s last time)"
+
+
+@pytest.fixture(autouse=True)
+def fixture_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of a test in the caches of this machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_steps_remember_how_long_they_took(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        time.sleep(0.05)
+
+    for _run in range(2):
+        run_steps([Step("long", work, 5), Step("short", work)])
+    said = capsys.readouterr().err
+    assert "long (about 5 s) … " in said
+    assert "long (0 s last time) … " in said
+    assert "short … " in said
 
 
 def test_steps_report_the_failed_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def test_a_node_knows_its_peers_but_not_itself() -> None:
 
 
 def test_kube_proxy_leaves_conntrack_alone() -> None:
-    document = yaml.safe_load(nodes.proxy_config(NODE1, SITE))
+    document = yaml.safe_load(nodes.proxy_config(NODE1, SITE, "iptables"))
     assert document["mode"] == "iptables"
     assert document["conntrack"] == {
         "maxPerCore": 0,
@@ -56,7 +56,7 @@ def test_node_files_are_complete_and_written_twice_without_harm(tmp_path: Path) 
     (root / "usr/local/sbin").mkdir(parents=True)
     (root / "etc").mkdir()
     for _attempt in range(2):
-        nodes.write_files(root, NODE1, SITE, binary, "kubeconfig")
+        nodes.write_files(root, NODE1, SITE, binary, "kubeconfig", "iptables")
     assert os.access(root / "usr/local/bin/kube-proxy", os.X_OK)
     assert (root / "var/lib/kube-proxy/kubeconfig").stat().st_mode & 0o777 == 0o600
     for unit in nodes.UNITS:
@@ -66,9 +66,31 @@ def test_node_files_are_complete_and_written_twice_without_harm(tmp_path: Path) 
     assert "@" not in text
 
 
+def test_kube_proxy_modes(tmp_path: Path) -> None:
+    assert yaml.safe_load(nodes.proxy_config(NODE1, SITE, "nftables"))["nftables"]["syncPeriod"] == "30s"
+    assert yaml.safe_load(nodes.proxy_config(NODE1, SITE, "ipvs"))["ipvs"]["strictARP"] is True
+    present = tmp_path / "ip_vs"
+    nodes.check_proxy_mode("nftables", present)
+    with pytest.raises(LabError, match="kernel has no ip_vs"):
+        nodes.check_proxy_mode("ipvs", present)
+    present.touch()
+    nodes.check_proxy_mode("ipvs", present)
+    with pytest.raises(LabError, match="'userspace' is none of iptables, nftables, ipvs"):
+        nodes.check_proxy_mode("userspace", present)
+
+
+def places(directory: Path, version: str) -> controlplane.Places:
+    return controlplane.Places(version, {"kube-apiserver": directory / "kube-apiserver"}, directory, directory, directory)
+
+
+def test_older_api_servers_do_not_translate_streams(tmp_path: Path) -> None:
+    newer, older = (controlplane.apiserver(places(tmp_path, version), SITE) for version in ("1.36.3", "1.34.4"))
+    assert not any("feature-gates" in word for word in newer)
+    assert "--feature-gates=TranslateStreamCloseWebsocketRequests=false,PortForwardWebsockets=false" in older
+
+
 def test_the_api_server_uses_rbac_and_authenticates_to_kubelets(tmp_path: Path) -> None:
-    places = controlplane.Places({"kube-apiserver": tmp_path / "kube-apiserver"}, tmp_path, tmp_path, tmp_path)
-    argv = controlplane.apiserver(places, SITE)
+    argv = controlplane.apiserver(places(tmp_path, "1.36.3"), SITE)
     assert "--authorization-mode=RBAC" in argv
     assert f"--kubelet-client-certificate={tmp_path}/kubelet-client.crt" in argv
     assert f"--kubelet-certificate-authority={tmp_path}/ca.crt" in argv
