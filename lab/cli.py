@@ -90,7 +90,8 @@ def cmd_exec(args: argparse.Namespace) -> NoReturn:
 
 
 def cmd_kubectl(args: argparse.Namespace) -> NoReturn:
-    _become([str(kubernetes.binary("kubectl", kubernetes.DEFAULT)), f"--kubeconfig={config.admin_kubeconfig()}", *_words(args.argv)])
+    kubectl = kubernetes.binary("kubectl", config.shape().kubernetes)
+    _become([str(kubectl), f"--kubeconfig={config.admin_kubeconfig()}", *_words(args.argv)])
 
 
 def cmd_pod_exec(args: argparse.Namespace) -> int:

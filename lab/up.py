@@ -19,6 +19,7 @@ from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import cgroups, leftovers, network
 from lab.hosts.remote import keys_up, ssh
+from lab.kube import nodes
 from lab.kube import up as kube
 from lab.shape import Shape, Value
 from lab.sidecar import build as sidecar
@@ -44,7 +45,7 @@ def exclusive() -> Iterator[None]:
 
 
 def _build_kubernetes() -> None:
-    kubernetes.build(kubernetes.DEFAULT)
+    kubernetes.build(config.shape().kubernetes)
 
 
 def _build_director() -> None:
@@ -55,7 +56,7 @@ def _build_director() -> None:
 def build_steps() -> list[Step]:
     """The caches; each step costs nothing when its entry exists."""
     return [
-        Step("Kubernetes binaries", _build_kubernetes, 0 if kubernetes.cached(kubernetes.DEFAULT) else 330),
+        Step("Kubernetes binaries", _build_kubernetes, 0 if kubernetes.cached(config.shape().kubernetes) else 330),
         Step("root file system of the hosts", rootfs.build, 0 if rootfs.cached() else 55),
         Step("director's disk image and kernel helper", _build_director, 0 if director.cached() else 10),
         Step("package repository", aptrepo.build, 0 if aptrepo.cached() else 15),
@@ -141,7 +142,11 @@ def wanted_shape(options: Mapping[str, Value]) -> Shape:
     """What `up` is to make. A lab that has hosts keeps its shape; one that came not so far may still become another."""
     site = config.document()
     exists = network.namespaces() or (config.state_dir() / "hosts").is_dir()
-    return (shapes.grown if exists else shapes.changed)(config.shape(), options, site)
+    wanted = (shapes.grown if exists else shapes.changed)(config.shape(), options, site)
+    if kubernetes.assets() is None:
+        kubernetes.check(wanted.kubernetes)
+    nodes.check_proxy_mode(wanted.proxy_mode)
+    return wanted
 
 
 def up(options: Mapping[str, Value]) -> float:

@@ -12,7 +12,6 @@ from lab.errors import LabError
 
 MODULES = golang.MODULES / "kubernetes"
 """One folder for each version that a run covered."""
-DEFAULT = "1.36.3"
 COMPILED = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kubectl")
 BINARIES = (*COMPILED, "etcd")
 ETCD = golang.Module(golang.MODULES / "etcd")

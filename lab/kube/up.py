@@ -36,7 +36,7 @@ def _pki() -> pki.Pki:
 
 
 def _places() -> controlplane.Places:
-    state, binaries = config.state_dir(), kubernetes.build(kubernetes.DEFAULT)
+    state, binaries = config.state_dir(), kubernetes.build(config.shape().kubernetes)
     return controlplane.Places(
         version=kubernetes.said_version(binaries["kube-apiserver"]),
         binaries=binaries,
@@ -48,10 +48,10 @@ def _places() -> controlplane.Places:
 
 def prepare_hosts(wanted: Sequence[Host]) -> None:
     """Write kube-proxy and the pod network into the nodes' root file systems, before they boot."""
-    site, keys, binary = config.topology(), _pki(), kubernetes.build(kubernetes.DEFAULT)["kube-proxy"]
+    site, keys, binary = config.topology(), _pki(), kubernetes.build(config.shape().kubernetes)["kube-proxy"]
     text = kubeconfig.render(keys, "kube-proxy", _server())
     for host in wanted:
-        nodes.write_files(hosts.host_rootfs(host), host, site, binary, text, nodes.PROXY_MODES[0])
+        nodes.write_files(hosts.host_rootfs(host), host, site, binary, text, config.shape().proxy_mode)
 
 
 def steps() -> list[Step]:

@@ -114,7 +114,7 @@ def test_assets_must_be_complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_version_without_a_folder_names_the_way_to_add_it() -> None:
-    assert kubernetes.DEFAULT in kubernetes.versions()
+    assert config.default_shape().kubernetes in kubernetes.versions()
     with pytest.raises(LabError, match="there are 1.34.4.*make kubernetes-version VERSION=1.2.3"):
         kubernetes.check("1.2.3")
 

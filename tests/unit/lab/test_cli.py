@@ -19,7 +19,7 @@ def fixture_become(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         commands.append(list(argv))
 
     monkeypatch.setattr(cli, "_become", become)
-    monkeypatch.setattr(cli.kubernetes, "binary", lambda name: Path("/bin") / name)
+    monkeypatch.setattr(cli.kubernetes, "binary", lambda name, _version: Path("/bin") / name)
     return commands
 
 

@@ -75,8 +75,6 @@ def test_kube_proxy_modes(tmp_path: Path) -> None:
         nodes.check_proxy_mode("ipvs", present)
     present.touch()
     nodes.check_proxy_mode("ipvs", present)
-    with pytest.raises(LabError, match="'userspace' is none of iptables, nftables, ipvs"):
-        nodes.check_proxy_mode("userspace", present)
 
 
 def places(directory: Path, version: str) -> controlplane.Places:

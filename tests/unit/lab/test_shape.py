@@ -143,3 +143,11 @@ def test_up_may_change_everything_until_there_are_hosts(monkeypatch: pytest.Monk
     (config.state_dir() / "hosts").mkdir()
     with pytest.raises(LabError, match="--kubernetes 9.9.9, not 1.34.4"):
         lab_up.wanted_shape({"kubernetes": "1.34.4"})
+
+
+def test_up_refuses_at_once_what_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_up.network, "namespaces", list)
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    with pytest.raises(LabError, match="Kubernetes 9.9.9: no folder lab/go/kubernetes/9.9.9"):
+        lab_up.wanted_shape({"kubernetes": "9.9.9"})
+    assert not config.shape_file().exists()
