@@ -14,11 +14,13 @@ from typing import Any
 
 from lab import aptrepo, config, hosts, proc
 from lab import shape as shapes
-from lab.build import director, envoy, kubernetes, rootfs, store, uml_shim
+from lab.build import director, envoy, istio, kubernetes, rootfs, store, uml_shim
 from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import cgroups, leftovers, network
 from lab.hosts.remote import keys_up, ssh
+from lab.istio import deploy as istiod
+from lab.istio import packages
 from lab.kube import nodes
 from lab.kube import up as kube
 from lab.shape import Shape, Value
@@ -53,16 +55,29 @@ def _build_director() -> None:
     uml_shim.build()
 
 
+def _has(*generations: str) -> bool:
+    """Whether this lab is of one of these generations."""
+    return config.shape().generation in generations
+
+
 def build_steps() -> list[Step]:
     """The caches; each step costs nothing when its entry exists."""
-    return [
-        Step("Kubernetes binaries", _build_kubernetes, 0 if kubernetes.cached(config.shape().kubernetes) else 330),
+    version = config.shape().kubernetes
+    steps = [
+        Step(f"Kubernetes {version}", _build_kubernetes, 0 if kubernetes.cached(version) else 330),
         Step("root file system of the hosts", rootfs.build, 0 if rootfs.cached() else 55),
         Step("director's disk image and kernel helper", _build_director, 0 if director.cached() else 10),
         Step("package repository", aptrepo.build, 0 if aptrepo.cached() else 15),
         Step("Envoy binary", envoy.build, 0 if envoy.cached() else 10),
-        Step("sidecar package", sidecar.build, 0 if envoy.cached() else 20),
     ]
+    if _has("citadel", "both"):
+        steps.append(Step("sidecar package of 1.0.5", sidecar.build, 0 if envoy.cached() else 20))
+    if _has("istiod", "both"):
+        steps += [
+            Step(f"Istio {istio.VERSION}", istio.build, 0 if istio.cached() else 330),
+            Step("sidecar packages of today", packages.build, 0 if packages.cached() else 15),
+        ]
+    return steps
 
 
 class Bringup:
@@ -81,9 +96,11 @@ class Bringup:
             Step("directors start in the background", self._start_directors),
             Step("Kubernetes API server starts in the background", kube.start),
             Step("nodes and VMs boot", self._containers, 4),
-            *kube.steps()[1:],
+            *kube.steps(),
+            *istiod.steps(),
+            *kube.last_steps(),
             Step("directors answer", self._directors_answer, 2),
-            Step("Istio stand-ins", self._standins, 10),
+            *([Step("Istio stand-ins", standins.up, 10)] if _has("citadel", "both") else []),
             Step("package lists of the VMs", self._package_lists, 1),
         ]
 
@@ -97,7 +114,10 @@ class Bringup:
         www = config.www_dir()
         www.mkdir(parents=True, exist_ok=True)
         _link(www / "debian", aptrepo.build())
-        sidecar.publish(sidecar.build(), www)
+        if _has("citadel", "both"):
+            sidecar.publish(sidecar.build(), www)
+        if _has("istiod", "both"):
+            _link(www / "istio", packages.build())
         site = config.topology()
         python = config.venv_python()
         server = [python, "-m", "http.server", "--bind", site.gateway, "--directory", str(www), str(site.http_port)]
@@ -117,9 +137,6 @@ class Bringup:
         for host in missing:
             hosts.start(host)
         self._all(hosts.wait_ready, self.containers)
-
-    def _standins(self) -> None:
-        standins.up()
 
     def _directors_answer(self) -> None:
         for booting in self.directors:

@@ -8,66 +8,93 @@ from __future__ import annotations
 import dataclasses
 import string
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import yaml
 
-from lab import config
-from lab.errors import LabError
+from lab import config, proc
 from lab.kube.client import APPLY, ApiAnswer, Client
 
 Json = dict[str, Any]
 MANIFESTS = config.repo_root() / "lab" / "manifests"
 RBAC = config.repo_root() / "docs" / "rbac.yaml"
 MANAGER = "mesh-lab"
-CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
-RESOURCES = {
-    "Namespace": "namespaces",
-    "ServiceAccount": "serviceaccounts",
-    "Service": "services",
-    "ConfigMap": "configmaps",
-    "Secret": "secrets",
-    "Deployment": "deployments",
-    "Role": "roles",
-    "RoleBinding": "rolebindings",
-    "ClusterRole": "clusterroles",
-    "ClusterRoleBinding": "clusterrolebindings",
-}
+ESTABLISHED_TIMEOUT = 15
+"""A resource appears some time after its definition was created."""
 
 
-def collection_path(item: Mapping[str, Any]) -> str:
-    """API path of the collection that an object belongs to."""
-    group, kind = item["apiVersion"], item["kind"]
-    if kind not in RESOURCES:
-        raise LabError(f"manifest {kind} {item['metadata']['name']}: kind not known to the lab; it has {sorted(RESOURCES)}")
-    root = f"/api/{group}" if "/" not in group else f"/apis/{group}"
-    if kind in CLUSTER_WIDE:
-        return f"{root}/{RESOURCES[kind]}"
-    return f"{root}/namespaces/{item['metadata']['namespace']}/{RESOURCES[kind]}"
+@dataclass(frozen=True)
+class Resource:
+    """How the API calls a kind."""
+
+    root: str
+    plural: str
+    namespaced: bool
+
+    def collection(self, namespace: str | None) -> str:
+        return f"{self.root}/namespaces/{namespace}/{self.plural}" if self.namespaced else f"{self.root}/{self.plural}"
 
 
-def manifests() -> Iterator[Json]:
-    """All objects, file by file in the order of their names, then the documented rights of the operator."""
-    values = dataclasses.asdict(config.topology())
-    for path in (*sorted(MANIFESTS.glob("*.yaml")), RBAC):
+def resources(root: str, listing: Json) -> dict[str, Resource]:
+    """By kind, from an APIResourceList; subresources have a slash in their name."""
+    return {entry["kind"]: Resource(root, entry["name"], entry["namespaced"]) for entry in listing["resources"] if "/" not in entry["name"]}
+
+
+class Applier:
+    """Applies objects server-side under a name; knows the API's resources from its discovery."""
+
+    def __init__(self, client: Client, manager: str = MANAGER) -> None:
+        self._client = client
+        self._manager = manager
+        self._known: dict[str, dict[str, Resource]] = {}
+
+    def _resource(self, item: Mapping[str, Any]) -> Resource:
+        version, kind = item["apiVersion"], item["kind"]
+
+        def found() -> Resource | None:
+            if kind not in self._known.get(version, {}):
+                root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+                self._known[version] = resources(root, self._client.call("GET", root))
+            return self._known[version].get(kind)
+
+        return proc.wait_for(f"resource for {version} {kind} in the API", found, ESTABLISHED_TIMEOUT)
+
+    def apply(self, item: Mapping[str, Any]) -> None:
+        """Server-side apply. A ConfigMap is only created: its content is for the site to edit."""
+        resource, meta = self._resource(item), item["metadata"]
+        collection = resource.collection(meta.get("namespace"))
+        if item["kind"] == "ConfigMap":
+            try:
+                self._client.call("POST", f"{collection}?fieldManager={self._manager}", dict(item))
+            except ApiAnswer as error:
+                if error.status != 409:
+                    raise
+            return
+        path = f"{collection}/{quote(meta['name'], safe='')}?fieldManager={self._manager}&force=true"
+        self._client.call("PATCH", path, dict(item), APPLY)
+
+
+def read(*paths: Path, **more: str) -> Iterator[Json]:
+    """The objects of manifest files, with the site's values (and more) filled in."""
+    values = dataclasses.asdict(config.topology()) | more
+    for path in paths:
         text = string.Template(path.read_text(encoding="utf-8")).safe_substitute(values)
         document = yaml.safe_load(text)
         yield from document["items"] if document["kind"] == "List" else [document]
 
 
-def apply(client: Client, item: Json) -> None:
-    """Server-side apply. A ConfigMap is only created: its content is for the site to edit."""
-    collection = collection_path(item)
-    if item["kind"] == "ConfigMap":
-        try:
-            client.call("POST", f"{collection}?fieldManager={MANAGER}", item)
-        except ApiAnswer as error:
-            if error.status != 409:
-                raise
-        return
-    path = f"{collection}/{quote(item['metadata']['name'], safe='')}?fieldManager={MANAGER}&force=true"
-    client.call("PATCH", path, item, APPLY)
+def files(folder: Path) -> list[Path]:
+    """Manifest files of a folder, in the order of their names."""
+    return sorted(folder.glob("*.yaml"))
+
+
+def manifests(generation: str) -> Iterator[Json]:
+    """What a lab of this generation begins with, the documented rights of the operator at the end."""
+    standins = files(MANIFESTS / "citadel") if generation in ("citadel", "both") else []
+    yield from read(*files(MANIFESTS), *standins, RBAC)
 
 
 def unavailable(client: Client) -> list[str]:

@@ -55,18 +55,16 @@ def prepare_hosts(wanted: Sequence[Host]) -> None:
 
 
 def steps() -> list[Step]:
-    """What `up` does, by name. The network must be up; nodes may still be booting until the last step."""
+    """What `up` does after `start`. The network must be up; nodes may still be booting."""
     return [
-        Step("Kubernetes: keys, etcd, API server start", start),
         Step("Kubernetes: API server is ready", _wait_ready, 6),
         Step("Kubernetes: controller manager, pod runner, objects", _populate, 2),
-        Step("Kubernetes: Deployments are available", _wait_available, 10),
     ]
 
 
-def up() -> None:
-    for step in steps():
-        step.action()
+def last_steps() -> list[Step]:
+    """When everything has been applied."""
+    return [Step("Kubernetes: Deployments are available", _wait_available, 10)]
 
 
 def start() -> None:
@@ -116,8 +114,9 @@ def _populate() -> None:
     proc.start("pod-runner", [config.venv_python(), "-m", "lab.pods.runner"], netns=site.netns)
     client = Client()
     try:
-        for item in objects.manifests():
-            objects.apply(client, item)
+        applier = objects.Applier(client)
+        for item in objects.manifests(config.shape().generation):
+            applier.apply(item)
     finally:
         client.close()
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab import config
+from lab import config, shape
 from lab.errors import LabError
 from lab.kube import controlplane, nodes, objects, pods
 from lab.pods import images
 
 SITE = config.topology()
 NODE1, NODE2, NODE3 = SITE.with_role("node")
-ALL = list(objects.manifests())
+ALL = list(objects.manifests("citadel"))
 
 
 def of_kind(kind: str) -> list[objects.Json]:
@@ -94,28 +94,31 @@ def test_the_api_server_uses_rbac_and_authenticates_to_kubelets(tmp_path: Path) 
     assert f"--kubelet-certificate-authority={tmp_path}/ca.crt" in argv
 
 
-@pytest.mark.parametrize(
-    ("version", "kind", "namespace", "path"),
-    [
-        ("v1", "Service", "default", "/api/v1/namespaces/default/services"),
-        ("apps/v1", "Deployment", "x", "/apis/apps/v1/namespaces/x/deployments"),
-        ("v1", "Namespace", None, "/api/v1/namespaces"),
-    ],
-)
-def test_collection_paths(version: str, kind: str, namespace: str | None, path: str) -> None:
-    item = {"apiVersion": version, "kind": kind, "metadata": {"name": "n", "namespace": namespace}}
-    assert objects.collection_path(item) == path
+def test_kinds_are_known_by_the_discovery_of_the_api() -> None:
+    listing = {
+        "resources": [
+            {"name": "deployments", "kind": "Deployment", "namespaced": True},
+            {"name": "deployments/scale", "kind": "Scale", "namespaced": True},
+            {"name": "widgets", "kind": "Widget", "namespaced": False},
+        ]
+    }
+    found = objects.resources("/apis/apps/v1", listing)
+    assert found["Deployment"].collection("x") == "/apis/apps/v1/namespaces/x/deployments"
+    assert found["Widget"].collection(None) == "/apis/apps/v1/widgets"
+    assert "Scale" not in found
 
 
-def test_an_unknown_kind_is_named() -> None:
-    with pytest.raises(LabError, match="Widget w"):
-        objects.collection_path({"apiVersion": "v1", "kind": "Widget", "metadata": {"name": "w"}})
-
-
-def test_every_manifest_can_be_applied() -> None:
+def test_manifests_are_filled_in() -> None:
     for item in ALL:
-        assert objects.collection_path(item)
         assert "$" not in yaml.safe_dump(item), item["metadata"]["name"]
+
+
+def test_a_generation_has_its_own_objects() -> None:
+    names = {generation: {i["metadata"]["name"] for i in objects.manifests(generation)} for generation in shape.GENERATIONS}
+    assert "istio-pilot" in names["citadel"]
+    assert names["both"] == names["citadel"]
+    assert names["istiod"] < names["citadel"]
+    assert not any("pilot" in name for name in names["istiod"])
 
 
 def test_deployments_run_known_images_on_known_nodes_as_known_accounts() -> None:
