@@ -18,7 +18,7 @@ from lab import config
 from lab.errors import LabError
 from lab.kube.client import Client
 from lab.pods.api import tls_context
-from lab.pods.execution import ERROR, STDERR, STDOUT
+from lab.pods.execution import ERROR, PROTOCOLS, STDERR, STDOUT
 from lab.pods.network import inside
 
 Json = dict[str, Any]
@@ -60,7 +60,7 @@ async def _exec(name: str, namespace: str, command: Sequence[str], stdout: Binar
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         try:
-            async with session.ws_connect(url, ssl=context, protocols=("v4.channel.k8s.io",), max_msg_size=0) as socket:
+            async with session.ws_connect(url, ssl=context, protocols=PROTOCOLS, max_msg_size=0) as socket:
                 async for message in socket:
                     channel, data = message.data[0], message.data[1:]
                     if channel in outputs:

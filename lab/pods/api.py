@@ -60,7 +60,7 @@ class Api:
                 raise ApiError(response.status, str(document.get("message", document)))
             return document
 
-    async def persist(self, method: str, path: str, body: Json, content: str = "application/json") -> Json | None:
+    async def persist(self, method: str, path: str, body: Json | None = None, content: str = "application/json") -> Json | None:
         """Like call, repeated until the API server answers; None when the object is gone."""
         pause = FIRST_PAUSE
         while True:

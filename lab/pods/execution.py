@@ -2,7 +2,10 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a command in a container, its streams carried by a WebSocket's channels (channel.k8s.io, v4.channel.k8s.io)."""
+"""Run a command in a container, its streams carried by a WebSocket's channels.
+
+Of the three protocols v4 added the Status on the error channel, v5 the message that closes a stream.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,10 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
-PROTOCOLS = ("v4.channel.k8s.io", "channel.k8s.io")
+CLOSE = 255
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io")
 CHUNK = 32768
+NSENTER = "/usr/bin/nsenter"  # in full: PATH is the container's
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Streams:
 
 def enter(pid: int, command: Sequence[str]) -> list[str]:
     """Command line that runs `command` in the namespaces of a container's first process."""
-    return ["nsenter", "-t", str(pid), "-m", "-u", "-i", "-n", "-p", "--", *command]
+    return [NSENTER, "-t", str(pid), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", *command]
 
 
 def exit_status(code: int) -> dict[str, Any]:
@@ -63,12 +68,23 @@ def exit_status(code: int) -> dict[str, Any]:
     }
 
 
-async def serve(request: web.Request, argv: Sequence[str], env: Mapping[str, str], streams: Streams) -> web.WebSocketResponse:
+async def accept(request: web.Request, streams: Streams) -> web.WebSocketResponse:
+    """Answer the handshake; an empty message on the first stream tells the client that it is open."""
     socket = web.WebSocketResponse(protocols=PROTOCOLS, autoclose=True, max_msg_size=0, heartbeat=None)
     await socket.prepare(request)
-    for channel, wanted in ((STDOUT, streams.stdout), (STDERR, streams.stderr and not streams.tty)):
-        if wanted:
-            await socket.send_bytes(bytes([channel]))  # empty: tells the client that the stream is open
+    first = STDOUT if streams.stdout else STDERR if streams.stderr and not streams.tty else ERROR
+    await socket.send_bytes(bytes([first]))
+    return socket
+
+
+async def finish(socket: web.WebSocketResponse, code: int) -> None:
+    if not socket.closed:
+        await socket.send_bytes(bytes([ERROR]) + json.dumps(exit_status(code)).encode())
+        await socket.close()
+
+
+async def serve(request: web.Request, argv: Sequence[str], env: Mapping[str, str], streams: Streams) -> web.WebSocketResponse:
+    socket = await accept(request, streams)
     writer: asyncio.StreamWriter | None
     terminal: int | None
     if streams.tty:
@@ -91,10 +107,7 @@ async def serve(request: web.Request, argv: Sequence[str], env: Mapping[str, str
     try:
         code = await process.wait()
         await asyncio.gather(*pumps, return_exceptions=True)
-        if not socket.closed:
-            code = code if code >= 0 else 128 - code
-            await socket.send_bytes(bytes([ERROR]) + json.dumps(exit_status(code)).encode())
-            await socket.close()
+        await finish(socket, code if code >= 0 else 128 - code)
     finally:
         _end(process)
         for task in (*pumps, incoming):
@@ -131,6 +144,8 @@ async def _receive(
             with contextlib.suppress(ConnectionError):
                 stdin.write(data[1:])
                 await stdin.drain()
+        elif data == bytes([CLOSE, STDIN]) and stdin is not None and terminal is None:
+            stdin.close()
         elif data[:1] == bytes([RESIZE]) and terminal is not None:
             size = json.loads(data[1:])
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size["Height"], size["Width"], 0, 0))
@@ -149,7 +164,7 @@ async def _start_on_terminal(argv: Sequence[str], env: Mapping[str, str]) -> tup
     master, slave = pty.openpty()
     try:
         process = await asyncio.create_subprocess_exec(
-            "setsid",
+            "/usr/bin/setsid",
             "--ctty",
             *argv,
             env={"TERM": "xterm", **env},
@@ -163,5 +178,6 @@ async def _start_on_terminal(argv: Sequence[str], env: Mapping[str, str]) -> tup
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: _TerminalOutput(reader), os.fdopen(os.dup(master), "rb", buffering=0))
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(os.dup(master), "wb", buffering=0))
+    output = os.fdopen(os.dup(master), "wb", buffering=0)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, output)
     return process, reader, asyncio.StreamWriter(transport, protocol, None, loop), master

@@ -1,39 +1,30 @@
-# Part of the lab's stand-in for the kubelet: its HTTPS endpoint, as far as the API server uses it for exec and logs.
+# Part of the lab's stand-in for the kubelet: its HTTPS endpoint, as far as the API server uses it.
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Port 10250 of every node: exec over WebSocket, container logs. Only the API server's client certificate may enter."""
+"""Port 10250 of every node: exec and attach over WebSocket, logs. Only the API server's certificate may enter."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import ssl
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from lab.pods import execution
+from lab.pods import execution, logs
 from lab.pods.container import Container
+from lab.pods.errors import UnsupportedSpec
 from lab.pods.network import socket_in
-from lab.pods.worker import Node, PodWorker
+from lab.pods.plan import Node
+from lab.pods.worker import PodWorker
 
 PORT = 10250
 CLIENT = "kube-apiserver-kubelet-client"
-POLL_SECONDS = 0.2
-SPDY_REFUSED = {
-    "kind": "Status",
-    "apiVersion": "v1",
-    "status": "Failure",
-    "code": 400,
-    "reason": "BadRequest",
-    "message": "the lab's pod runner speaks exec over WebSocket only: use `lab/lab pod-exec` instead of `kubectl exec`",
-}
-CHUNK = 65536
+SPDY_REFUSED = "the lab's pod runner speaks {} over WebSocket only: use a kubectl of 1.31 or newer"
 
 Finder = Callable[[str, str, str], PodWorker | None]
 
@@ -43,6 +34,12 @@ def server_tls(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(cert, key)
     return context
+
+
+def refusal(message: str) -> web.HTTPBadRequest:
+    """As the API's Status, which clients show."""
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 400, "reason": "BadRequest"}
+    return web.HTTPBadRequest(text=json.dumps(status | {"message": message}), content_type="application/json")
 
 
 @web.middleware
@@ -67,6 +64,7 @@ class Endpoint:
         app.router.add_get("/healthz", self._healthz)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
+            app.router.add_route(method, "/attach/{namespace}/{pod}/{container}", self._attach)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await self._runner.setup()
@@ -82,50 +80,53 @@ class Endpoint:
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok")
 
-    def _container(self, request: web.Request) -> Container:
+    def _worker(self, request: web.Request) -> PodWorker:
         info = request.match_info
         worker = self._find(self._node.name, info["namespace"], info["pod"])
         if worker is None:
             raise web.HTTPNotFound(text=f"pod {info['namespace']}/{info['pod']} does not run on {self._node.name}\n")
-        container = worker.containers.get(info["container"])
+        return worker
+
+    def _container(self, request: web.Request) -> Container:
+        info = request.match_info
+        container = self._worker(request).containers.get(info["container"])
         if container is None:
             raise web.HTTPNotFound(text=f"pod {info['pod']} has no container {info['container']}\n")
         return container
 
-    async def _exec(self, request: web.Request) -> web.StreamResponse:
+    def _running(self, request: web.Request, what: str) -> Container:
+        """The container, ready to be talked to over a WebSocket."""
         container = self._container(request)
         if container.pid is None:
-            raise web.HTTPInternalServerError(text=f"container {container.state.name} is not running\n")
+            raise refusal(f"container {container.state.name} is not running")
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise web.HTTPBadRequest(text=json.dumps(SPDY_REFUSED), content_type="application/json")
-        query = request.query
-        command = query.getall("command", [])
+            raise refusal(SPDY_REFUSED.format(what))
+        return container
+
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        container = self._running(request, "exec")
+        command = request.query.getall("command", [])
         if not command:
-            raise web.HTTPBadRequest(text="exec: no command\n")
-        return await execution.serve(
-            request,
-            execution.enter(container.pid, command),
-            container.env,
-            execution.Streams.from_query(query),
-        )
+            raise refusal("exec: no command")
+        streams = execution.Streams.from_query(request.query)
+        return await execution.serve(request, container.enter(command), container.env, streams)
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        container = self._running(request, "attach")
+        streams = execution.Streams.from_query(request.query)
+        if streams.stdin or streams.tty:
+            raise refusal("attach: standard input and terminals are not supported by the lab's pod runner")
+        return await logs.attach(request, container, streams)
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
-        path = self._container(request).log_file
-        query = request.query
-        follow = query.get("follow", "").lower() in ("true", "1")
-        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        await response.prepare(request)
-        with open(path, "rb") as handle:
-            lines = int(query["tailLines"]) if "tailLines" in query else None
-            if lines is not None:
-                await response.write(b"".join(deque(handle, maxlen=lines)))
-            while True:
-                chunk = handle.read(CHUNK)
-                if chunk:
-                    await response.write(chunk)
-                elif follow:
-                    await asyncio.sleep(POLL_SECONDS)
-                else:
-                    break
-        await response.write_eof()
-        return response
+        container = self._container(request)
+        try:
+            wanted = logs.options(request.query)
+        except (UnsupportedSpec, ValueError) as error:
+            raise refusal(str(error)) from error
+        part = logs.chosen(container, wanted.previous)
+        if part is None:
+            which = "previous " if wanted.previous else ""
+            name = container.state.name
+            raise refusal(f"{which}container {name} has not run in this pod: {json.dumps(container.state.state)}")
+        return await logs.serve(request, container, part, wanted)

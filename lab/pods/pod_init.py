@@ -2,16 +2,16 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Enter the pod's network namespace, build the pod's view of the file system, run one process, reap the rest.
+"""Enter the pod's network namespace, build the container's file system, run one process, reap the rest.
 
-Started as a script, with nothing but the standard library, and told what to do by a JSON document on standard input
-(so that tokens in it never touch the disk). The root file system is the control machine's own, read-only; /run and
-/tmp are the pod's own (but for folders to keep), /etc is an overlay, so that files can be put there.
+Started as a script, with nothing but the standard library, and told what to do by a JSON document on standard input.
+The root file system is an overlay: the image's own trees over the control machine's root, whose /run, /tmp and
+/var/tmp are hidden; what the container writes goes to the Pod's tmpfs. Folders to keep (the checkout, the caches) and
+programs on other mounts are bound from outside, read-only.
 """
 
 from __future__ import annotations
 
-import base64
 import ctypes
 import json
 import os
@@ -31,7 +31,9 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 SETUP_FAILED = 125
 NOT_STARTED = 127
-OWN_TREES = ("/run", "/tmp", "/etc")
+HIDDEN_TREES = {"/run": 0o755, "/tmp": 0o1777, "/var/tmp": 0o1777}
+PROGRAM_TREES = ("/usr", "/opt", "/bin", "/sbin", "/lib", "/lib64")
+OLD = "/.old"
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -40,7 +42,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _call(name: str, *args: Any) -> None:
     if getattr(_libc, name)(*args) != 0:
         code = ctypes.get_errno()
-        raise OSError(code, f"{name}{args!r}: {os.strerror(code)}")
+        raise OSError(code, f"{os.strerror(code)}: {name}{args!r}")
 
 
 def _mount(source: str, target: str, fstype: str | None, flags: int = 0, data: str | None = None) -> None:
@@ -54,68 +56,124 @@ def _mount(source: str, target: str, fstype: str | None, flags: int = 0, data: s
     )
 
 
+def _read_only(target: str) -> None:
+    _mount("none", target, None, MS_REMOUNT | MS_BIND | MS_RDONLY)
+
+
 def _die_with_parent(parent: int) -> None:
     _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the request took effect
         os._exit(SETUP_FAILED)
 
 
-def _mount_points() -> list[str]:
+def _inside(path: str, trees: Any) -> bool:
+    return any(path == tree or path.startswith(f"{tree}/") for tree in trees)
+
+
+def _program_mounts() -> list[str]:
+    """Mounts below the root's program folders: an overlay of the root does not see into them."""
     with open("/proc/self/mountinfo") as handle:
-        return [line.split()[4].encode().decode("unicode_escape") for line in handle]
+        points = [line.split()[4].encode().decode("unicode_escape") for line in handle]
+    return sorted({p for p in points if _inside(p, PROGRAM_TREES)}, key=len)
 
 
-def _release_mounts(prefixes: list[str]) -> None:
-    """Let go of mounts of the lab and of other namespaces, which would stay busy as long as this pod lives."""
-    below = [m for m in _mount_points() if any(m.startswith(p + "/") for p in prefixes)]
-    for point in sorted(below, key=len):
-        try:
-            _call("umount2", point.encode(), MNT_DETACH)
-        except OSError:
-            continue  # it went with the mount it was below
+def _escape(path: str) -> str:
+    """A path in an overlay's options."""
+    return "".join(f"\\{c}" if c in "\\:," else c for c in path)
 
 
-def _write(path: str, content: bytes, mode: int) -> None:
+def _overlay(base: str, layers: list[str]) -> str:
+    """Mount the container's root; returns where."""
+    for name in ("upper", "work", "root", "none"):
+        os.mkdir(f"{base}/{name}")
+    for tree, mode in HIDDEN_TREES.items():
+        os.makedirs(f"{base}/upper{tree}")
+        os.chmod(f"{base}/upper{tree}", mode)
+        os.setxattr(f"{base}/upper{tree}", "trusted.overlay.opaque", b"y")
+    lower = []
+    for number, layer in enumerate(layers):
+        # A folder below another layer (the root) is refused; in an overlay of its own it is not below anything.
+        wrapped = f"{base}/layer{number}"
+        os.mkdir(wrapped)
+        _mount("overlay", wrapped, "overlay", data=f"lowerdir={_escape(layer)}:{_escape(base)}/none")
+        lower.append(_escape(wrapped))
+    lowerdir = ":".join([*lower, "/"])
+    try:
+        options = f"lowerdir={lowerdir},upperdir={_escape(base)}/upper,workdir={_escape(base)}/work"
+        _mount("overlay", f"{base}/root", "overlay", data=options)
+    except OSError as error:
+        message = f"this machine's root file system cannot be the lower layer of an overlay: {error.strerror}"
+        raise OSError(message) from error
+    return f"{base}/root"
+
+
+def _bind(path: str, source: str, recursive: bool = False) -> None:
+    """Bind from outside onto a path that is made when it is missing."""
+    if os.path.isdir(source):
+        os.makedirs(path, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o644))
+    _mount(source, path, None, MS_BIND | (MS_REC if recursive else 0))
+
+
+def _keep(path: str, root_device: int) -> None:
+    """Make an outside folder visible, also to users other than root."""
+    if _inside(path, HIDDEN_TREES) or os.stat(OLD + path).st_dev != root_device:
+        _bind(path, OLD + path)
+        _read_only(path)
+    parent = os.path.dirname(path)
+    while parent != "/":
+        mode = os.stat(parent).st_mode & 0o7777
+        if mode | 0o111 != mode:
+            os.chmod(parent, mode | 0o111)
+        parent = os.path.dirname(parent)
+
+
+def _write(path: str, content: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as handle:
-        os.fchmod(handle.fileno(), mode)
+    if os.path.islink(path):
+        os.unlink(path)
+    with open(path, "w", encoding="utf-8") as handle:
+        os.fchmod(handle.fileno(), 0o644)
         handle.write(content)
 
 
-def _place(directory: str) -> None:
-    """Make `directory` one that the pod may have files of its own in."""
-    if any(directory == t or directory.startswith(t + "/") for t in OWN_TREES):
-        os.makedirs(directory, exist_ok=True)
-    elif os.path.isdir(directory):
-        _mount("tmpfs", directory, "tmpfs", data="mode=0755")
-    else:
-        raise OSError(f"mountPath {directory} does not exist; use an existing folder or one below {OWN_TREES}")
+def _mount_volume(mount: dict[str, Any]) -> None:
+    source = OLD + mount["source"]
+    if mount["create"] and not os.path.lexists(source):
+        os.makedirs(source)
+        os.chmod(source, 0o777)
+    path = os.path.realpath(mount["path"])
+    _bind(path, source)
+    if mount["read_only"]:
+        _read_only(path)
 
 
 def _build_view(spec: dict[str, Any]) -> None:
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
-    _release_mounts(["/run", *spec["release"]])
-    hidden = [p for p in spec["keep"] if p.startswith(("/run/", "/tmp/"))]
-    kept = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in hidden}
-    _mount("tmpfs", "/run", "tmpfs", data="mode=0755,size=64m")
-    _mount("tmpfs", "/tmp", "tmpfs", data="mode=1777,size=256m")
-    for path, fd in kept.items():
-        os.makedirs(path)
-        _mount(f"/proc/self/fd/{fd}", path, None, MS_BIND)
-        os.close(fd)
-    for name in ("upper", "work"):
-        os.makedirs(f"/run/.etc/{name}")
-    _mount("overlay", "/etc", "overlay", data="lowerdir=/etc,upperdir=/run/.etc/upper,workdir=/run/.etc/work")
-    for path, content in spec["etc"].items():
-        if os.path.islink(path):
-            os.unlink(path)
-        _write(path, content.encode(), 0o644)
-    for volume in spec["volumes"]:
-        directory = os.path.realpath(volume["path"])
-        _place(directory)
-        for name, encoded in volume["files"].items():
-            _write(f"{directory}/{name}", base64.b64decode(encoded), volume["mode"])
-    _mount("none", "/", None, MS_REMOUNT | MS_BIND | MS_RDONLY)
+    programs, root_device = _program_mounts(), os.stat("/").st_dev
+    root = _overlay(spec["root"], spec["layers"])
+    os.mkdir(root + OLD)
+    _call("pivot_root", root.encode(), (root + OLD).encode())
+    os.chdir("/")
+    os.chmod("/", 0o755)
+    for tree in ("/dev", "/sys", "/proc"):
+        _bind(tree, OLD + tree, recursive=True)
+    for path in programs:
+        _bind(path, OLD + path)
+        _read_only(path)
+    for path in spec["keep"]:
+        _keep(path, root_device)
+    for path, content in spec["files"].items():
+        _write(path, content)
+    for mount in spec["mounts"]:
+        _mount_volume(mount)
+    _call("umount2", OLD.encode(), MNT_DETACH)
+    os.rmdir(OLD)
+    os.makedirs(spec["cwd"], exist_ok=True)
+    if spec["read_only"]:
+        _read_only("/")
 
 
 def _forward(pid: int) -> None:
@@ -140,7 +198,6 @@ def _wait_for(pid: int) -> int:
 
 def _run_process(spec: dict[str, Any]) -> None:
     os.setsid()
-    os.chdir(spec["cwd"])
     for number in FORWARDED:
         signal.signal(number, signal.SIG_DFL)
     null = os.open("/dev/null", os.O_RDONLY)
@@ -156,6 +213,7 @@ def _run_process(spec: dict[str, Any]) -> None:
 def _first_process(spec: dict[str, Any]) -> int:
     _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # the parent is in another pid namespace: no check
     _mount("proc", "/proc", "proc")
+    os.chdir(spec["cwd"])
     pid = os.fork()
     if pid == 0:
         _run_process(spec)

@@ -1,17 +1,17 @@
-# Part of the lab's stand-in for the kubelet: readiness probes.
+# Part of the lab's stand-in for the kubelet: probes.
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readiness by TCP connection or HTTP GET, made from the node as a kubelet does."""
+"""startupProbe, readinessProbe and livenessProbe: how often, and what follows from the answers."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.pods.images import UnsupportedSpec
-from lab.pods.network import socket_in
+from lab.pods import actions
 
 Json = dict[str, Any]
 EAGER = 0.2
@@ -20,57 +20,45 @@ EAGER = 0.2
 
 @dataclass(frozen=True)
 class Probe:
-    port: int
-    http_path: str | None
+    action: actions.Action
     delay: float
     period: float
     timeout: float
     failures: int
+    successes: int
 
 
-def parse(container: Json) -> Probe | None:
-    """The container's readinessProbe; None when it has none."""
-    spec = container.get("readinessProbe")
+def parse(container: Json, kind: str) -> Probe | None:
+    """The container's probe of that kind; None when it has none."""
+    spec = container.get(kind)
     if spec is None:
         return None
-    action = spec.get("tcpSocket") or spec.get("httpGet")
-    if action is None or action.get("scheme", "HTTP") != "HTTP":
-        raise UnsupportedSpec(f"container {container['name']}: readinessProbe must be tcpSocket or plain httpGet in the lab's pod runner")
     return Probe(
-        port=_port(container, action["port"]),
-        http_path=spec["httpGet"].get("path", "/") if "httpGet" in spec else None,
+        action=actions.parse(container, kind, spec),
         delay=spec.get("initialDelaySeconds", 0),
         period=spec.get("periodSeconds", 10),
         timeout=spec.get("timeoutSeconds", 1),
         failures=spec.get("failureThreshold", 3),
+        successes=spec.get("successThreshold", 1),
     )
 
 
-def _port(container: Json, port: int | str) -> int:
-    if isinstance(port, int):
-        return port
-    for entry in container.get("ports", []):
-        if entry.get("name") == port:
-            return int(entry["containerPort"])
-    raise UnsupportedSpec(f"container {container['name']}: readinessProbe names port {port!r}, which it does not have")
+async def verdicts(probe: Probe, attempt: Callable[[], Awaitable[bool]], eager: bool) -> AsyncIterator[bool]:
+    """True whenever enough tries in a row succeeded, False whenever enough failed.
 
-
-async def holds(probe: Probe, node_netns: str, address: str) -> bool:
-    """One try."""
-    try:
-        return await asyncio.wait_for(_try(probe, node_netns, address), probe.timeout)
-    except (TimeoutError, OSError):
-        return False
-
-
-async def _try(probe: Probe, node_netns: str, address: str) -> bool:
-    loop = asyncio.get_running_loop()
-    with socket_in(node_netns) as sock:
-        await loop.sock_connect(sock, (address, probe.port))
-        if probe.http_path is None:
-            return True
-        request = f"GET {probe.http_path} HTTP/1.0\r\nHost: {address}:{probe.port}\r\nUser-Agent: kube-probe\r\n\r\n"
-        await loop.sock_sendall(sock, request.encode())
-        answer = await loop.sock_recv(sock, 64)
-        words = answer.split()
-        return len(words) > 1 and words[1].isdigit() and 200 <= int(words[1]) < 400
+    Eager tries before the first success count as the part of a period that they take.
+    """
+    await asyncio.sleep(probe.delay)
+    good, bad = 0, 0.0
+    pause = min(EAGER, probe.period) if eager else probe.period
+    while True:
+        if await attempt():
+            good, bad = good + 1, 0.0
+        else:
+            good, bad = 0, bad + pause / probe.period
+        if good >= probe.successes:
+            pause = probe.period
+            yield True
+        elif bad > probe.failures - pause / probe.period / 2:
+            yield False
+        await asyncio.sleep(pause)

@@ -10,23 +10,22 @@ Pods end with this process; when it starts, it clears what an earlier one left a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
-import os
-import platform
 import signal
 import sys
 from typing import Any
 
 from lab import config, proc
-from lab.pods import images, kubelet, network, status
-from lab.pods.api import MERGE, Api, ApiError, tls_context
-from lab.pods.worker import Node, PodWorker, Runtime
+from lab.pods import images, kubelet, network, storage
+from lab.pods.api import Api, tls_context
+from lab.pods.node import keep_node
+from lab.pods.objects import Objects
+from lab.pods.plan import Node, Runtime
+from lab.pods.worker import PodWorker
 
 log = logging.getLogger("runner")
 Json = dict[str, Any]
-HEARTBEAT_SECONDS = 60
 ENDPOINT_RETRY_SECONDS = 1
 
 
@@ -97,66 +96,6 @@ class Manager:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def node_object(host: config.Host) -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": host.name,
-            "labels": {"kubernetes.io/hostname": host.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"},
-        },
-        "spec": {"podCIDR": host.pod_cidr, "podCIDRs": [host.pod_cidr]},
-    }
-
-
-def node_status(host: config.Host) -> Json:
-    now = status.timestamp()
-    resources = {"cpu": "2", "memory": "4Gi", "pods": "110"}
-    return {
-        "addresses": [
-            {"type": "InternalIP", "address": host.address},
-            {"type": "Hostname", "address": host.name},
-        ],
-        "conditions": [
-            {
-                "type": "Ready",
-                "status": "True",
-                "reason": "KubeletReady",
-                "message": "stand-in for the kubelet is ready",
-                "lastHeartbeatTime": now,
-                "lastTransitionTime": now,
-            }
-        ],
-        "capacity": resources,
-        "allocatable": resources,
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.PORT}},
-        "nodeInfo": {
-            "kubeletVersion": "v1.20.2-mesh-lab-stand-in",
-            "kubeProxyVersion": "v1.20.2",
-            "containerRuntimeVersion": "mesh-lab://1",
-            "kernelVersion": platform.release(),
-            "osImage": "Debian GNU/Linux 12 (bookworm)",
-            "operatingSystem": "linux",
-            "architecture": "amd64",
-            "machineID": "",
-            "systemUUID": "",
-            "bootID": str(os.getpid()),  # tells `up` that this runner has taken over
-        },
-    }
-
-
-async def keep_node(api: Api, host: config.Host, took_over: asyncio.Event) -> None:
-    """Register the node and keep its status fresh; nothing else clears the taint of a new node here."""
-    await took_over.wait()
-    while True:
-        if await api.persist("PATCH", f"/api/v1/nodes/{host.name}", {"spec": {"taints": None}}, MERGE) is None:
-            with contextlib.suppress(ApiError):
-                await api.persist("POST", "/api/v1/nodes", node_object(host))
-            continue
-        await api.persist("PATCH", f"/api/v1/nodes/{host.name}/status", {"status": node_status(host)}, MERGE)
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-
-
 async def keep_endpoint(endpoint: kubelet.Endpoint, host: config.Host, tls: Any) -> None:
     """Open the node's endpoint as soon as the node has its address."""
     while True:
@@ -173,14 +112,15 @@ def make_runtime(site: config.Topology, api: Api) -> Runtime:
     nodes = {host.name: Node(host.name, host.address, host.netns or "", network.AddressPool(host.pod_cidr or "")) for host in site.with_role("node")}
     return Runtime(
         api=api,
+        objects=Objects(api),
         nodes=nodes,
-        table=images.load(),
+        table=images.Table(),
         kubernetes_host=str(ipaddress.ip_network(site.service_cidr)[1]),
         cluster_dns=site.cluster_dns,
         cluster_domain=site.cluster_domain,
         upstream_dns=site.upstream_dns,
         log_dir=config.log_dir() / "pods",
-        release=[str(config.cache_dir())],
+        pods_dir=config.run_dir() / "pods",
         keep=[str(config.repo_root()), str(config.cache_dir()), sys.base_prefix],
         base_env={
             "LANG": "C.UTF-8",
@@ -196,6 +136,7 @@ async def serve() -> None:
     site = config.topology()
     pki = config.state_dir() / "pki"
     cleared = network.remove_all_pods()
+    storage.clear(config.run_dir() / "pods")
     if cleared:
         log.info("cleared %d pods of an earlier runner", len(cleared))
     context = tls_context(pki / "ca.crt", pki / "pod-runner.crt", pki / "pod-runner.key")

@@ -21,13 +21,17 @@ def timestamp(moment: dt.datetime | None = None) -> str:
 
 @dataclass
 class ContainerState:
-    """What the runner knows of one container; `state` and `last` have the API's form."""
+    """What the runner knows of one container; `state` and `last` have the API's form.
+
+    `started`: hook and startupProbe, if any, have succeeded.
+    """
 
     name: str
     image: str
     state: Json
     last: Json
     ready: bool = False
+    started: bool = False
     restarts: int = 0
     incarnation: str = ""
 
@@ -61,8 +65,11 @@ def terminated(code: int, started: str, container_id: str) -> Json:
     }
 
 
-def phase(containers: Sequence[ContainerState], restart_policy: str) -> str:
+def phase(containers: Sequence[ContainerState], restart_policy: str, initial: Sequence[ContainerState] = (), initialized: bool = True) -> str:
     """Pending until every container has run; with Never and OnFailure a pod can come to an end."""
+    if not initialized:
+        failed = restart_policy == "Never" and any(c.exit_code for c in initial)
+        return "Failed" if failed else "Pending"
     if restart_policy != "Always" and all(c.exit_code is not None for c in containers):
         return "Succeeded" if all(c.exit_code == 0 for c in containers) else "Failed"
     started = all(c.running or c.exit_code is not None or c.restarts for c in containers)
@@ -83,42 +90,53 @@ def _condition(kind: str, holds: bool, before: Sequence[Json], reason: str = "",
 
 def pod_status(
     containers: Sequence[ContainerState],
+    initial: Sequence[ContainerState] = (),
     *,
+    initialized: bool = True,
     restart_policy: str,
     pod_ip: str | None,
     host_ip: str,
     started: str,
     before: Sequence[Json] = (),
 ) -> Json:
-    """The whole status, ready to be merged into the Pod's."""
-    ended = phase(containers, restart_policy) in ("Succeeded", "Failed")
-    unready = [c.name for c in containers if not c.ready]
+    """The whole status, ready to be merged into the Pod's; `initial` are the init containers."""
+    now = phase(containers, restart_policy, initial, initialized)
+    ended = now in ("Succeeded", "Failed")
+    sidecars = [c for c in initial if c.running and initialized]
+    unready = [c.name for c in (*sidecars, *containers) if not c.ready]
     ready = not unready and not ended
     reason = ("PodCompleted", "") if ended else ("ContainersNotReady", f"containers with unready status: {unready}")
-    return {
-        "phase": phase(containers, restart_policy),
+    incomplete = [c.name for c in initial if c.exit_code != 0 and not c.started]
+    waiting_for = ("ContainersNotInitialized", f"containers with incomplete status: {incomplete}")
+    document = {
+        "phase": now,
         "hostIP": host_ip,
+        "hostIPs": [{"ip": host_ip}],
         "podIP": pod_ip,
         "podIPs": [{"ip": pod_ip}] if pod_ip else [],
         "startTime": started,
         "conditions": [
-            _condition("Initialized", True, before),
+            _condition("Initialized", initialized, before, *waiting_for),
             _condition("Ready", ready, before, *reason),
             _condition("ContainersReady", ready, before, *reason),
             _condition("PodScheduled", True, before),
         ],
         "containerStatuses": [_container_status(c) for c in containers],
     }
+    if initial:
+        document["initContainerStatuses"] = [_container_status(c, initial=True) for c in initial]
+    return document
 
 
-def _container_status(container: ContainerState) -> Json:
+def _container_status(container: ContainerState, initial: bool = False) -> Json:
+    """An init container that has done its work is ready."""
     return {
         "name": container.name,
         "image": container.image,
         "imageID": f"mesh-lab://{container.image}",
         "containerID": f"mesh-lab://{container.incarnation}" if container.incarnation else "",
-        "ready": container.ready,
-        "started": container.running,
+        "ready": container.ready or (initial and container.exit_code == 0),
+        "started": container.started,
         "restartCount": container.restarts,
         "state": container.state,
         "lastState": container.last,

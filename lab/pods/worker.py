@@ -2,52 +2,31 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Network, containers, status and end of a Pod."""
+"""Network, volumes, containers in their order, status and end of a Pod."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from lab.pods import images, network, status, view
-from lab.pods.api import MERGE, UNREACHABLE, Api, ApiError
-from lab.pods.container import CannotStart, Container, Plan
+from lab.pods import network, status
+from lab.pods.api import MERGE, ApiError
+from lab.pods.container import Container, Surroundings
+from lab.pods.errors import CannotStart
+from lab.pods.plan import Planner, Runtime
+from lab.pods.storage import Storage
 
 log = logging.getLogger("pod")
 Json = dict[str, Any]
 RETRY_SECONDS = 0.5
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LONGEST_RETRY = 5.0
 
 
-@dataclass
-class Node:
-    name: str
-    address: str
-    netns: str
-    pool: network.AddressPool
-
-
-@dataclass
-class Runtime:
-    """What all pods share."""
-
-    api: Api
-    nodes: dict[str, Node]
-    table: dict[str, images.Image]
-    kubernetes_host: str
-    cluster_dns: str
-    cluster_domain: str
-    upstream_dns: str
-    log_dir: Path
-    release: list[str]
-    """Folders whose mounts a pod must not hold on to."""
-    keep: list[str]
-    """Folders that a pod needs even when they are below /run or /tmp."""
-    base_env: dict[str, str] = field(default_factory=dict)
+def is_sidecar(spec: Json) -> bool:
+    """An init container that goes on running."""
+    return spec.get("restartPolicy") == "Always"
 
 
 class PodWorker:
@@ -58,19 +37,27 @@ class PodWorker:
         self.name: str = pod["metadata"]["name"]
         self.node = runtime.nodes[pod["spec"]["nodeName"]]
         self.containers: dict[str, Container] = {}
+        """All of them; those of initContainers come first."""
         self._runtime = runtime
         self._path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
         self._netns = network.pod_netns(self.uid)
+        self._storage = Storage(runtime.pods_dir, runtime.api, runtime.objects, pod)
         self._address: str | None = None
+        self._initialized = False
         self._started = status.timestamp()
+        self._tasks: list[asyncio.Task[None]] = []
         self._dirty = asyncio.Event()
         self._leave = asyncio.Event()
         self._gone = False
         self.reported = asyncio.Event()
         """The API knows of this runner's pod, and no longer what an earlier one wrote."""
 
+    @property
+    def netns(self) -> str:
+        return self._netns
+
     def update(self, pod: Json) -> None:
-        self.pod = pod
+        self.pod = self._storage.pod = pod
         if pod["metadata"].get("deletionTimestamp"):
             self._leave.set()
 
@@ -81,10 +68,9 @@ class PodWorker:
 
     async def run(self) -> None:
         self.update(self.pod)
-        tasks: list[asyncio.Task[None]] = []
         try:
             if not self._leave.is_set() and self.pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
-                await self._start(tasks)
+                await self._start()
             else:
                 self.reported.set()
             await self._leave.wait()
@@ -93,32 +79,87 @@ class PodWorker:
             self.reported.set()
             for container in self.containers.values():
                 container.kill()
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._leave_network()
+            self._storage.remove()
         if not self._gone:
             await self._finish()
         log.info("%s/%s: removed", self.namespace, self.name)
 
-    async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
+    async def _start(self) -> None:
         spec = self.pod["spec"]
         await self._join_network()
         assert self._address is not None
-        for entry in spec["containers"]:
+        self._storage.create()
+        planner = Planner(self._runtime, self._storage, self.pod, self._address, self.node)
+        around = Surroundings(self.node.netns, self._address, spec.get("terminationGracePeriodSeconds", 30))
+        policy = spec.get("restartPolicy", "Always")
+        for entry in [*spec.get("initContainers", []), *spec["containers"]]:
+            initial = entry not in spec["containers"]
             self.containers[entry["name"]] = Container(
                 entry,
-                plan=self._plan,
+                plan=planner.plan,
                 changed=self._dirty.set,
                 log_file=self._runtime.log_dir / f"{self.namespace}_{self.name}_{entry['name']}.log",
-                node_netns=self.node.netns,
-                address=self._address,
-                restart_policy=spec.get("restartPolicy", "Always"),
+                surroundings=around,
+                restart_policy=entry.get("restartPolicy") or ("OnFailure" if initial and policy == "Always" else policy),
             )
         self._dirty.set()
-        tasks.append(asyncio.create_task(self._report()))
-        tasks.extend(asyncio.create_task(c.run()) for c in self.containers.values())
+        self._tasks.append(asyncio.create_task(self._report()))
+        self._tasks.append(asyncio.create_task(self._live(planner)))
         log.info("%s/%s: %s on %s", self.namespace, self.name, self._address, self.node.name)
+
+    def _initial(self) -> list[Container]:
+        return [self.containers[entry["name"]] for entry in self.pod["spec"].get("initContainers", [])]
+
+    def _main(self) -> list[Container]:
+        return [self.containers[entry["name"]] for entry in self.pod["spec"]["containers"]]
+
+    def _launch(self, container: Container) -> asyncio.Task[None]:
+        task = asyncio.create_task(container.run())
+        self._tasks.append(task)
+        return task
+
+    async def _live(self, planner: Planner) -> None:
+        """Volumes, then init containers one after the other, then the others."""
+        try:
+            await self._prepare(planner)
+            self._tasks.append(asyncio.create_task(self._storage.keep_fresh()))
+            for container in self._initial():
+                task = self._launch(container)
+                if is_sidecar(container.spec):
+                    await container.started.wait()
+                    continue
+                await task
+                if container.state.exit_code != 0:
+                    await self._stop_sidecars(0)
+                    return
+            self._initialized = True
+            self._dirty.set()
+            running = []
+            for container in self._main():
+                running.append(self._launch(container))
+                if "postStart" in container.spec.get("lifecycle", {}):
+                    await container.launched.wait()
+            await asyncio.gather(*running)
+            await self._stop_sidecars(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
+        except Exception:
+            log.exception("%s/%s: the pod's life ended early", self.namespace, self.name)
+            raise
+
+    async def _prepare(self, planner: Planner) -> None:
+        pause = RETRY_SECONDS
+        while True:
+            try:
+                return await planner.prepare()
+            except CannotStart as error:
+                log.warning("%s/%s: %s: %s", self.namespace, self.name, error.reason, error)
+                for container in self.containers.values():
+                    container.wait(error.reason, str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_RETRY)
 
     async def _join_network(self) -> None:
         self._address = self.node.pool.take()
@@ -138,71 +179,6 @@ class PodWorker:
             self.node.pool.give_back(self._address)
             self._address = None
 
-    async def _plan(self, container: Json) -> Plan:
-        """Command, environment and files of one container; raises CannotStart with a reason to be shown."""
-        if self.pod["spec"].get("initContainers"):
-            raise CannotStart("Unsupported", "initContainers are not supported by the lab's pod runner")
-        if self.pod["spec"].get("hostNetwork"):
-            raise CannotStart("Unsupported", "hostNetwork is not supported by the lab's pod runner")
-        try:
-            image = images.lookup(self._runtime.table, container["image"])
-            wanted = images.references(container) | view.references(self.pod, container)
-            objects = {key: await self._object(*key) for key in wanted}
-            env = self._environment(image, container, objects)
-            return Plan(self._init_document(container, objects), images.command_line(image, container, env), env)
-        except images.UnknownImage as error:
-            raise CannotStart("ErrImagePull", str(error)) from error
-        except KeyError as error:
-            raise CannotStart("CreateContainerConfigError", f"a referenced object has no key {error}") from error
-        except images.UnsupportedSpec as error:
-            raise CannotStart("Unsupported", str(error)) from error
-
-    async def _object(self, kind: str, name: str) -> Json:
-        try:
-            return await self._runtime.api.call("GET", f"/api/v1/namespaces/{self.namespace}/{kind}/{name}")
-        except (ApiError, *UNREACHABLE) as error:
-            raise CannotStart("CreateContainerConfigError", f"{kind} {name!r}: {error}") from error
-
-    def _environment(self, image: images.Image, container: Json, objects: dict[tuple[str, str], Json]) -> dict[str, str]:
-        assert self._address is not None
-        fields = images.field_values(self.pod, self._address, self.node.address)
-        env = self._runtime.base_env | {
-            "PATH": PATH,
-            "HOME": "/root",
-            "HOSTNAME": self._hostname,
-            "POD_NAME": self.name,
-            "POD_NAMESPACE": self.namespace,
-            "POD_IP": self._address,
-            "KUBERNETES_SERVICE_HOST": self._runtime.kubernetes_host,
-            "KUBERNETES_SERVICE_PORT": "443",
-        }
-        if view.has_token(container):
-            env["KUBECONFIG"] = view.KUBECONFIG
-        return env | image.env | images.spec_env(container, fields, objects)
-
-    @property
-    def _hostname(self) -> str:
-        return str(self.pod["spec"].get("hostname", self.name))[:63]
-
-    def _init_document(self, container: Json, objects: dict[tuple[str, str], Json]) -> Json:
-        runtime = self._runtime
-        assert self._address is not None
-        kubeconfig = view.in_cluster_kubeconfig(f"https://{runtime.kubernetes_host}:443", self.namespace)
-        files = [view.text_volume(view.POD_DIR, {"kubeconfig": kubeconfig})] if view.has_token(container) else []
-        return {
-            "netns": str(network.netns_path(self._netns)),
-            "hostname": self._hostname,
-            "release": runtime.release,
-            "keep": runtime.keep,
-            "cwd": container.get("workingDir") or "/",
-            "etc": {
-                "/etc/resolv.conf": view.resolv_conf(self.pod, runtime.cluster_dns, runtime.cluster_domain, runtime.upstream_dns),
-                "/etc/hosts": view.hosts(self._address, self._hostname, self.pod["spec"].get("hostAliases", [])),
-                "/etc/hostname": self._hostname + "\n",
-            },
-            "volumes": files + view.volumes(self.pod, container, objects),
-        }
-
     async def _report(self) -> None:
         """Write the status back whenever it differs from what was written last."""
         written: Json = {}
@@ -210,7 +186,9 @@ class PodWorker:
             await self._dirty.wait()
             self._dirty.clear()
             current = status.pod_status(
-                [c.state for c in self.containers.values()],
+                [c.state for c in self._main()],
+                [c.state for c in self._initial()],
+                initialized=self._initialized,
                 restart_policy=self.pod["spec"].get("restartPolicy", "Always"),
                 pod_ip=self._address,
                 host_ip=self.node.address,
@@ -224,8 +202,22 @@ class PodWorker:
                 self.reported.set()
 
     async def _stop(self) -> None:
+        """The containers, and when they have ended the sidecars, whose hooks run at once, as in a kubelet."""
         grace = 0 if self._gone else self.pod["metadata"].get("deletionGracePeriodSeconds", 30)
-        await asyncio.gather(*(c.stop(grace) for c in self.containers.values()))
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        sidecars = [c for c in self._initial() if is_sidecar(c.spec)]
+        others = [c for c in self.containers.values() if c not in sidecars]
+        hooks = asyncio.gather(*(c.prepare_stop(grace) for c in sidecars))
+        await asyncio.gather(*(c.stop(grace) for c in others))
+        await hooks
+        await self._stop_sidecars(max(grace - (loop.time() - began), 0), hook=False)
+
+    async def _stop_sidecars(self, grace: float, hook: bool = True) -> None:
+        """The last that started ends first."""
+        for container in reversed(self._initial()):
+            if is_sidecar(container.spec):
+                await container.stop(grace, hook)
 
     async def _finish(self) -> None:
         """The last word of a kubelet: the Pod object may go now."""
