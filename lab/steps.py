@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -45,7 +46,7 @@ def _history() -> dict[str, float]:
 def _remember(title: str, seconds: float) -> None:
     path = _history_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
+    new = path.with_suffix(f".{os.getpid()}")  # another build may write at this moment
     new.write_text(json.dumps(_history() | {title: round(seconds, 1)}, indent=1, sort_keys=True), encoding="utf-8")
     new.replace(path)
 
