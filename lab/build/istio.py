@@ -69,7 +69,7 @@ def _build(target: Path) -> None:
         _copy_files(source, target)
         _proxy_image(target)
     said = proc.run([target / "agents" / VERSION / "pilot-agent", "version", "--short"]).stdout.strip()
-    if said != VERSION:
+    if said.removeprefix("client version: ") != VERSION:
         raise LabError(f"the compiled pilot-agent says {said!r}, not {VERSION}")
 
 

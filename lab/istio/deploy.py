@@ -9,13 +9,14 @@ from lab import config, proc
 from lab.build import istio
 from lab.istio import ca, rendered
 from lab.kube import objects
-from lab.kube.client import ApiAnswer, Client
+from lab.kube.client import Client
 from lab.steps import Step
 
 Json = dict[str, Any]
 MANAGER = "mesh-lab-istiod"
 MANIFESTS = objects.MANIFESTS / "istiod"
 READY_TIMEOUT = 120
+CITADEL_SECRET = "istio-ca-secret"
 OWN_TABLE = "443"
 """Routing table of what only this machine itself may reach."""
 
@@ -63,8 +64,14 @@ def _objects() -> tuple[list[Json], list[Json]]:
     namespace, *pods = objects.read(*objects.files(MANIFESTS), istio.packaging() / "expose-services.yaml", network=rendered.NETWORK)
     for item in pods:
         item["metadata"].setdefault("namespace", rendered.NAMESPACE)
-    secret = ca.secret(ca.ensure(ca_directory()), rendered.NAMESPACE)
-    return [namespace, secret, *first], [*later, *rendered.placed(rendered.injected(pods, wanted), nodes)]
+    return [namespace, *_authority(), *first], [*later, *rendered.placed(rendered.injected(pods, wanted), nodes)]
+
+
+def _authority() -> list[Json]:
+    """A CA of the lab's own, plugged in; beside Citadel none: istiod then takes Citadel's, and both generations have one root."""
+    if config.shape().generation == "both":
+        return []
+    return [ca.secret(ca.ensure(ca_directory()), rendered.NAMESPACE)]
 
 
 def _control_plane() -> None:
@@ -72,9 +79,12 @@ def _control_plane() -> None:
     name = rendered.service(revision() or "")
     client = Client()
     try:
+        if config.shape().generation == "both":
+            path = f"/api/v1/namespaces/{rendered.NAMESPACE}/secrets/{CITADEL_SECRET}"
+            proc.wait_for(f"Citadel's Secret {CITADEL_SECRET}", lambda: _exists(client, path), READY_TIMEOUT)
         _apply(client, first)
         path = f"/apis/apps/v1/namespaces/{rendered.NAMESPACE}/deployments/{name}"
-        proc.wait_for(f"Deployment {name}", lambda: _available(client, path), READY_TIMEOUT, interval=0.2)
+        proc.wait_for(f"Deployment {name}", lambda: _available(client, path), READY_TIMEOUT)
     finally:
         client.close()
 
@@ -94,10 +104,9 @@ def _apply(client: Client, items: list[Json]) -> None:
         applier.apply(item)
 
 
+def _exists(client: Client, path: str) -> bool:
+    return bool(client.call("GET", path)["metadata"])
+
+
 def _available(client: Client, path: str) -> bool:
-    try:
-        return bool(client.call("GET", path).get("status", {}).get("availableReplicas"))
-    except ApiAnswer as error:
-        if error.status != 404:
-            raise
-        return False
+    return bool(client.call("GET", path).get("status", {}).get("availableReplicas"))

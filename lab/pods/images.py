@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from lab import config
+from lab.build import istio
 from lab.pods.environment import expand
 from lab.pods.errors import CannotStart
 
@@ -40,8 +41,8 @@ class Image:
 
 
 def default_places() -> dict[str, str]:
-    """What the table's `{NAME}` stand for: the tools' Python and the checkout."""
-    return {"python": config.venv_python(), "repo": str(config.repo_root())}
+    """What the table's `{NAME}` stand for: the tools' Python, the checkout, what Istio's images hold."""
+    return {"python": config.venv_python(), "repo": str(config.repo_root()), "istio": str(istio.images())}
 
 
 def load(path: Path = TABLE, places: Mapping[str, str] | None = None) -> dict[str, Image]:
