@@ -13,7 +13,7 @@ from lab import config, proc
 from lab.config import Host, Topology
 
 _OFFLOADS = ("tx", "rx", "tso", "gso", "gro", "sg")
-_SYSCTLS = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "0", "net.ipv4.conf.all.rp_filter": "2"}
+_SYSCTLS = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "0", "net.ipv4.conf.all.rp_filter": "0"}
 
 
 def port_name(host: Host) -> str:
