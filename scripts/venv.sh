@@ -11,26 +11,25 @@ usable() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null
 pick_python() {
     local candidate
     for candidate in ${PYTHON:+"$PYTHON"} /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
-        if usable "$candidate"; then
+        if usable "$candidate" && "$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then
             command -v "$candidate"
             return
         fi
     done
-    echo "venv: found no Python >= 3.11, which ansible-core needs on the control node." >&2
-    echo "venv: install one (Debian 12 or later: apt-get install python3) or name it: make venv PYTHON=/path/to/python3" >&2
     return 1
 }
 
-ensure_venv_module() {
-    "$1" -c 'import ensurepip, venv' >/dev/null 2>&1 && return
+# Debian 12 and later have one that fits; older ones are told what is missing.
+install_python() {
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-        echo "venv: installing python3-venv"
+        echo "venv: installing python3 and python3-venv"
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3-venv >/dev/null
-    else
-        echo "venv: $1 lacks the venv module; as root: apt-get install python3-venv" >&2
-        return 1
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3 python3-venv >/dev/null
     fi
+    pick_python >/dev/null && return
+    echo "venv: found no Python >= 3.11 with the venv module; ansible-core needs it on the control node." >&2
+    echo "venv: as root on Debian 12 or later: apt-get install python3 python3-venv; or name one: make venv PYTHON=/path/to/python3" >&2
+    return 1
 }
 
 mkdir -p "$(dirname "$venv")"
@@ -44,8 +43,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && usable "$venv/bin/python"; t
 fi
 
 if ! usable "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    pick_python >/dev/null || install_python
     python=$(pick_python)
-    ensure_venv_module "$python"
     echo "venv: creating $venv with $("$python" --version), a minute or two"
     "$python" -m venv --clear "$venv"
 else
