@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import junit
+import python39
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build/results/lint"
@@ -50,6 +51,14 @@ def yamllint() -> None:
 def ruff() -> None:
     run("ruff", "check", "--quiet", ".")
     run("ruff", "format", "--check", "--quiet", ".")
+
+
+def managed_python() -> None:
+    names = tracked("plugins/*.py", "roles/*.py")
+    run(*python39.COMMAND, *names)
+    found = [(name, line) for name in names for line in python39.unions((ROOT / name).read_text())]
+    if found:
+        raise LintError("\n".join(f"{name}:{line}: `|` between types needs Python 3.10" for name, line in found))
 
 
 def mypy_collection() -> None:
@@ -113,6 +122,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "ansible-lint": ansible_lint,
     "yamllint": yamllint,
     "ruff": ruff,
+    "python39": managed_python,
     "mypy-collection": mypy_collection,
     "mypy-lab": mypy_lab,
     "mypy-scripts": mypy_scripts,

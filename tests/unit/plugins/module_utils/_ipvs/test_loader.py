@@ -183,8 +183,7 @@ def test_a_saved_table_is_the_table(table: list[dict[str, Any]]) -> None:
     assert {one.service.key for one in read.services} == set(actual)
 
 
-@pytest.mark.parametrize("python", sorted({sys.executable, "python3.9"}))
-def test_the_loader_runs_on_its_own(tmp_path: Path, python: str) -> None:
+def test_the_loader_runs_on_its_own(tmp_path: Path) -> None:
     """Two directories side by side, any name above them, nothing of Ansible in reach."""
     package = tmp_path / "library/mesh_ipvs"
     package.mkdir(parents=True)
@@ -192,13 +191,8 @@ def test_the_loader_runs_on_its_own(tmp_path: Path, python: str) -> None:
         (package / name).symlink_to(ROOT / "plugins/module_utils" / name)
     file = tmp_path / "ipvs.json"
     file.write_text(save.dumps(SERVICES, VIPS))
-    command = [python, "-I", "-c", f"import sys; sys.path.insert(0, {str(package.parent)!r}); from mesh_ipvs._ipvs import loader; sys.exit(loader.main())"]
-    try:
-        version = subprocess.run([python, "--version"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        version = None
-    if version is None or version.returncode:
-        pytest.skip(f"{python} is not installed")
+    program = f"import sys; sys.path.insert(0, {str(package.parent)!r}); from mesh_ipvs._ipvs import loader; sys.exit(loader.main())"
+    command = [sys.executable, "-I", "-c", program]
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     assert subprocess.run([*command, "--check", str(file)], env=environment, check=False).returncode == 0
     file.write_text("{}")
