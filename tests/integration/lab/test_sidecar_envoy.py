@@ -20,8 +20,6 @@ from lab.standins.xds.clusters import build_clusters
 from lab.standins.xds.listeners import build_listeners
 from lab.standins.xds.model import Endpoint, Mesh, Port, Service, parse_node
 
-pytestmark = pytest.mark.skipif(not envoy.cached(), reason="needs the lab's Envoy: lab/lab build")
-
 ROOT = Path(__file__).resolve().parents[3] / "lab/sidecar/root"
 NODE = parse_node("sidecar~192.168.0.81~deb-nginx01.default~default.svc.cluster.local")
 PORTS = (
