@@ -28,6 +28,10 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
 
+    def strict(self) -> Counts:
+        """A check that could not run is a failure."""
+        return Counts(self.passed, self.failed + self.skipped)
+
     def __str__(self) -> str:
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         return f"{self.passed} passed, {self.failed} failed{skipped}"

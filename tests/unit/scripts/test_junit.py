@@ -19,6 +19,7 @@ def test_errors_count_as_failures_and_skips_apart(tmp_path: Path) -> None:
     counts = junit.count([path, path])
     assert counts == junit.Counts(passed=2, failed=2, skipped=2)
     assert str(counts) == "2 passed, 2 failed, 2 skipped"
+    assert str(counts.strict()) == "2 passed, 4 failed"
 
 
 def test_no_files_are_no_cases() -> None:
