@@ -8,9 +8,10 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mesh-expansion
 VENV := $(CACHE)/venv
 RESULTS := build/results
 COLLECTION := build/collections/ansible_collections/mesh/expansion
-# Narrow a run: `make unit ARGS="-k plan"`, `make site ARGS="--check --diff"`, `make molecule SCENARIOS="default"`.
+# Narrow a run: `make unit ARGS="-k plan"`, `make site ARGS="--check --diff"`, `make molecule SCENARIOS="default"`, `make bare TARGETS="unit"`.
 ARGS ?=
 SCENARIOS ?=
+TARGETS ?=
 export PATH := $(VENV)/bin:$(PATH)
 export MESH_EXPANSION_VENV := $(VENV)
 # Ansible and Molecule colour and warn by terminal and locale; a UTF-8 locale is the one thing Ansible insists on.
@@ -78,6 +79,10 @@ molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
 .PHONY: bench
 bench: lab-up ## the IPVS engine against ipvsadm on the lab's director; writes build/bench.json (root)
 	@PYTHONPATH=build/collections python -m pytest tests/bench -q -s $(ARGS)
+
+.PHONY: bare
+bare: deps ## deps, lint, sanity, unit from a clone on a bare Debian container; 12 min (root)
+	@unshare --mount --propagation private --pid --fork --kill-child --mount-proc python scripts/bare.py $(TARGETS)
 
 .PHONY: test
 test: need-root venv ## lint, sanity, unit, integration, molecule; stops the lab at the end (root)

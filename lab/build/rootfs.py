@@ -96,7 +96,7 @@ def _build(target: Path) -> None:
     _write(extra / "etc/ssh/sshd_config.d/mesh-lab.conf", _SSHD)
     _write(target / "customize", _CUSTOMIZE, mode=0o755)
     _write(target / "system.sources", apt.system_sources())
-    options = [f"--aptopt={line}" for line in _transport_settings()]
+    options = [f"--aptopt={line}" for line in transport_settings()]
     options += [f"--dpkgopt={line}" for line in _DPKG]
     proc.run(
         [
@@ -116,7 +116,7 @@ def _build(target: Path) -> None:
     store.remove_tree(extra)
 
 
-def _transport_settings() -> list[str]:
+def transport_settings() -> list[str]:
     """The machine's apt proxy and TLS settings, for mmdebstrap's own apt; no other configuration."""
     dump = proc.run(["apt-config", "dump"]).stdout.splitlines()
     prefixes = ("Acquire::http::", "Acquire::https::", "Acquire::Check-")

@@ -1,0 +1,139 @@
+"""`make bare`: make targets where nothing was installed: a minimal Debian with git and make, as a container.
+
+Names of targets as arguments run these instead. What is tried is a fresh clone of HEAD. From this machine come the
+kernel, the network and the way to the package registries (mirrors, proxies, certificates, pip's settings); everything
+else the project's own files install. The Makefile starts this in mount and process namespaces of its own, so that
+mounts and processes end with it, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from lab import config, proc  # noqa: E402 - found through the path above
+from lab.build import apt, rootfs, store  # noqa: E402
+from lab.errors import LabError  # noqa: E402
+
+TARGETS = ("deps", "lint", "sanity", "unit")
+INCLUDE = ("git", "make")
+CLONE = "root/mesh.expansion"
+# How this machine reaches the package registries.
+FILES = ("/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
+TREES = ("/etc/ssl/certs", "/usr/local/share/ca-certificates")
+VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def inputs() -> dict[str, Any]:
+    """Everything that decides what the root file system holds."""
+    return {
+        "release": apt.codename(),
+        "include": INCLUDE,
+        "sources": apt.system_sources(),
+        "transport": rootfs.transport_settings(),
+    }
+
+
+def build(target: Path) -> None:
+    """The root file system; its apt keeps the mirrors and settings that mmdebstrap was given."""
+    print("bare: making a minimal Debian root file system, about half a minute", flush=True)
+    sources = target / "system.sources"
+    sources.write_text(apt.system_sources(), encoding="utf-8")
+    options = [f"--aptopt={line}" for line in rootfs.transport_settings()]
+    options.append(f"--include={','.join(INCLUDE)}")
+    proc.run(["mmdebstrap", "--variant=minbase", "--mode=root", *options, apt.codename(), target / "root", sources], timeout=900)
+
+
+def registry_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that tell pip and apt how to reach their registries from this machine."""
+    found = (name for name in environ if name.startswith("PIP_") or name.lower().endswith("_proxy"))
+    return {name: environ[name] for name in (*found, *VARIABLES) if name in environ}
+
+
+def copy_settings(root: Path) -> None:
+    """Put the machine's settings where the container looks for them; its home directory is /root."""
+    for name in FILES:
+        source = Path(name).expanduser()
+        if source.is_file():
+            target = root / name.replace("~", "/root").lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    for name in TREES:
+        if Path(name).is_dir():
+            shutil.copytree(name, root / name.lstrip("/"), dirs_exist_ok=True, ignore_dangling_symlinks=True)
+
+
+def prepare(root: Path) -> None:
+    """A copy of the root file system with the machine's settings and a clone of HEAD."""
+    proc.run(["cp", "-a", "--reflink=auto", store.entry("bare", inputs(), build) / "root", root], timeout=300)
+    copy_settings(root)
+    proc.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, root / CLONE], timeout=300)
+    if proc.run(["git", "-C", ROOT, "status", "--porcelain"]).stdout:
+        print("bare: what is not committed is not part of this run", flush=True)
+    # nspawn leaves a directory there for each container; here it goes with this mount namespace.
+    Path("/run/systemd/nspawn").mkdir(parents=True, exist_ok=True)
+    proc.run(["mount", "-t", "tmpfs", "tmpfs", "/run/systemd/nspawn"])
+
+
+def command(root: Path, target: str, environ: Mapping[str, str]) -> list[str]:
+    """One make target in the container, with the host's network."""
+    variables = registry_environment(environ)
+    folders = [word for word in variables.get("PIP_FIND_LINKS", "").split() if Path(word).is_dir()]
+    return [
+        *("systemd-nspawn", "--quiet", "--directory", str(root), "--register=no", "--keep-unit", "--as-pid2", "--pipe"),
+        *("--resolv-conf=copy-host", f"--chdir=/{CLONE}"),
+        *(f"--setenv={name}={value}" for name, value in variables.items()),
+        *(f"--bind-ro={folder}" for folder in folders),
+        *("make", "--no-print-directory", target),
+    ]
+
+
+def run(root: Path, target: str) -> tuple[bool, float]:
+    print(f"\n==== bare: make {target} ====", flush=True)
+    start = time.monotonic()
+    done = subprocess.run(command(root, target, os.environ), stdin=subprocess.DEVNULL, check=False)
+    return done.returncode == 0, time.monotonic() - start
+
+
+def main(targets: Sequence[str]) -> int:
+    directory = config.cache_dir() / "bare"
+    directory.mkdir(parents=True, exist_ok=True)
+    work = directory / "run"
+    results = {}
+    with open(directory / "run.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("bare: another run is under way", file=sys.stderr)
+            return 1
+        store.remove_tree(work)
+        work.mkdir()
+        try:
+            prepare(work / "root")
+            results = {target: run(work / "root", target) for target in targets or TARGETS}
+        except LabError as error:
+            print(f"bare: {error}", file=sys.stderr)
+            return 1
+        finally:
+            store.remove_tree(work)
+    head = proc.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).stdout.strip()
+    print(f"\n==== bare: {apt.codename()} with {' and '.join(INCLUDE)} alone, commit {head} ====")
+    for target, (ok, seconds) in results.items():
+        print(f"{'ok    ' if ok else 'FAILED'} make {target:11} {seconds:5.0f} s")
+    failed = sum(not ok for ok, _seconds in results.values())
+    print(f"bare: {len(results) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
