@@ -53,13 +53,13 @@ def load(path: Path = TABLE, places: Mapping[str, str] | None = None) -> dict[st
         return tuple(str(word).format(**known) for word in words)
 
     def image(entry: Json) -> Image:
-        uid, _colon, gid = str(entry.get("user", 0)).partition(":")
+        uid = int(entry.get("user", 0))
         return Image(
             fill(entry["command"]),
             fill(entry.get("args", [])),
             {k: str(v).format(**known) for k, v in entry.get("env", {}).items()},
             fill(entry.get("layers", [])),
-            (int(uid), int(gid or uid)),
+            (uid, int(entry.get("group", uid))),
         )
 
     document = yaml.safe_load(path.read_text(encoding="utf-8"))

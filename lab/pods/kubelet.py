@@ -37,7 +37,7 @@ def server_tls(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
 
 
 def refusal(message: str) -> web.HTTPBadRequest:
-    """As the API's Status, which clients show."""
+    """As the API's Status: the API server hands it to the client of exec and attach as it is."""
     status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 400, "reason": "BadRequest"}
     return web.HTTPBadRequest(text=json.dumps(status | {"message": message}), content_type="application/json")
 
@@ -123,10 +123,9 @@ class Endpoint:
         try:
             wanted = logs.options(request.query)
         except (UnsupportedSpec, ValueError) as error:
-            raise refusal(str(error)) from error
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
         part = logs.chosen(container, wanted.previous)
         if part is None:
             which = "previous " if wanted.previous else ""
-            name = container.state.name
-            raise refusal(f"{which}container {name} has not run in this pod: {json.dumps(container.state.state)}")
+            raise web.HTTPBadRequest(text=f"{which}container {container.state.name} has not run in this pod\n")
         return await logs.serve(request, container, part, wanted)

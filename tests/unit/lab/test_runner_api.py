@@ -121,16 +121,20 @@ def test_a_write_is_repeated_until_the_server_answers(monkeypatch: pytest.Monkey
 # exec -----------------------------------------------------------------------------------------------------------------
 
 
-async def execute(script: str, streams: execution.Streams, stdin: bytes = b"") -> tuple[dict[int, bytes], str | None]:
+async def execute(
+    script: str, streams: execution.Streams, stdin: bytes = b"", protocols: tuple[str, ...] = ("v4.channel.k8s.io",), close: bool = False
+) -> tuple[dict[int, bytes], str | None]:
     """Run a shell script through the WebSocket; returns the bytes by channel and the agreed protocol."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         return await execution.serve(request, ["sh", "-c", script], {"PATH": "/usr/bin:/bin"}, streams)
 
     found: dict[int, bytes] = {}
-    async with serving(handler) as url, ClientSession() as session, session.ws_connect(url, protocols=("v4.channel.k8s.io",)) as socket:
+    async with serving(handler) as url, ClientSession() as session, session.ws_connect(url, protocols=protocols) as socket:
         if stdin:
             await socket.send_bytes(b"\0" + stdin)
+        if close:
+            await socket.send_bytes(bytes([execution.CLOSE, execution.STDIN]))
         async for message in socket:
             assert message.type == WSMsgType.BINARY
             found[message.data[0]] = found.get(message.data[0], b"") + message.data[1:]
@@ -160,6 +164,18 @@ def test_standard_input_reaches_the_command() -> None:
     async def work() -> None:
         found, _status = await execute("read line; echo got $line", execution.Streams(True, True, True, False), b"word\n")
         assert found[execution.STDOUT] == b"got word\n"
+        assert json.loads(found[execution.ERROR])["status"] == "Success"
+
+    run(work)
+
+
+@pytest.mark.parametrize("words", [b"two words", b""])
+def test_a_client_of_v5_ends_standard_input(words: bytes) -> None:
+    async def work() -> None:
+        streams = execution.Streams(True, True, True, False)
+        found, protocol = await execute("cat", streams, words, ("v5.channel.k8s.io", "v4.channel.k8s.io"), close=True)
+        assert protocol == "v5.channel.k8s.io"
+        assert found[execution.STDOUT] == words
         assert json.loads(found[execution.ERROR])["status"] == "Success"
 
     run(work)

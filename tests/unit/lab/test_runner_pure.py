@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.pods import execution, images, network, probe, status, view
-from lab.pods.images import Image, UnknownImage, UnsupportedSpec
+from lab import config
+from lab.pods import execution, images, network, node, status, view
+from lab.pods.errors import CannotStart
+from lab.pods.images import Image, UnknownImage
 
 Json = dict[str, Any]
 
@@ -53,42 +56,44 @@ def test_command_and_args_override_as_in_a_kubelet(spec: Json, argv: list[str]) 
     assert images.command_line(Image(("prog",), ("-a",)), spec, {"PORT": "80"}) == argv
 
 
-def test_environment_is_resolved() -> None:
-    container = {
-        "env": [
-            {"name": "A", "value": "1"},
-            {"name": "B", "value": "$(A)2"},
-            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-            {"name": "APP", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
-            {"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
-            {"name": "C", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
-        ]
-    }
-    assert images.references(container) == {("secrets", "s"), ("configmaps", "c")}
-    objects = {
-        ("secrets", "s"): {"data": {"k": base64.b64encode(b"top").decode()}},
-        ("configmaps", "c"): {"data": {"k": "plain"}},
-    }
-    fields = images.field_values(pod(), "10.244.1.2", "192.168.0.71")
-    assert images.spec_env(container, fields, objects) == {
-        "A": "1",
-        "B": "12",
-        "IP": "10.244.1.2",
-        "APP": "web",
-        "S": "top",
-        "C": "plain",
+TABLE = """
+images:
+  a/b:
+    command: ["{python}", -m, x]
+    layers: ["{istio}/root"]
+    user: 1337
+    env: {HERE: "{repo}"}
+  c:
+    command: [y]
+    user: 5
+    group: 6
+"""
+
+
+def test_the_tables_words_have_places_and_users(tmp_path: Path) -> None:
+    path = tmp_path / "images.yml"
+    path.write_text(TABLE)
+    table = images.load(path, {"python": "/py", "repo": "/r", "istio": "/i"})
+    assert table == {
+        "a/b": Image(("/py", "-m", "x"), (), {"HERE": "/r"}, ("/i/root",), (1337, 1337)),
+        "c": Image(("y",), user=(5, 6)),
     }
 
 
-def test_what_is_not_supported_is_named() -> None:
-    with pytest.raises(UnsupportedSpec, match="envFrom"):
-        images.references({"envFrom": [{}]})
-    entry = {"name": "X", "valueFrom": {"fieldRef": {"fieldPath": "spec.secret"}}}
-    with pytest.raises(UnsupportedSpec, match=r"X.*spec\.secret"):
-        images.spec_env({"env": [entry]}, {}, {})
-    mounted = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
-    with pytest.raises(UnsupportedSpec, match="hostPath"):
-        view.references(pod(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), mounted)
+def test_a_changed_table_is_read_again_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "images.yml"
+    path.write_text("images: {a: {command: [x]}}")
+    table = images.Table(path)
+    assert table.lookup("a:1").command == ("x",)
+    for text, message in (("images: {a: {}}", "images.yml cannot be read"), ("images: [", "images.yml cannot be read"), ("images: {}", "'a'")):
+        path.write_text(text)
+        os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+        with pytest.raises(CannotStart, match=message) as caught:
+            table.lookup("a")
+        assert caught.value.reason == "ErrImagePull"
+    path.write_text("images: {a: {command: [y]}}")
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 2))
+    assert table.lookup("a").command == ("y",)
 
 
 # view -----------------------------------------------------------------------------------------------------------------
@@ -108,33 +113,6 @@ def test_resolv_conf_of_other_policies() -> None:
     assert text == "nameserver 1.2.3.4\nsearch x.y\noptions edns0\n"
 
 
-def test_volumes_hold_what_the_objects_hold() -> None:
-    container = {
-        "volumeMounts": [
-            {"name": "s", "mountPath": "/run/s"},
-            {"name": "c", "mountPath": "/etc/c"},
-            {"name": "e", "mountPath": "/tmp/e"},
-        ]
-    }
-    item = pod(
-        volumes=[
-            {"name": "s", "secret": {"secretName": "token", "defaultMode": 0o400}},
-            {"name": "c", "configMap": {"name": "conf", "items": [{"key": "k", "path": "file"}]}},
-            {"name": "e", "emptyDir": {}},
-        ]
-    )
-    assert view.references(item, container) == {("secrets", "token"), ("configmaps", "conf")}
-    objects = {
-        ("secrets", "token"): {"data": {"t": "dA=="}},
-        ("configmaps", "conf"): {"data": {"k": "v", "other": "w"}},
-    }
-    assert view.volumes(item, container, objects) == [
-        {"path": "/run/s", "mode": 0o400, "files": {"t": "dA=="}},
-        {"path": "/etc/c", "mode": 0o644, "files": {"file": "dg=="}},
-        {"path": "/tmp/e", "mode": 0o644, "files": {}},
-    ]
-
-
 # status ---------------------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +123,11 @@ def state(**changes: Any) -> status.ContainerState:
 
 def pod_status(*containers: status.ContainerState, before: Any = (), policy: str = "Always") -> Json:
     return status.pod_status(containers, restart_policy=policy, pod_ip="10.244.1.2", host_ip="192.168.0.71", started="t", before=before)
+
+
+def initial_status(initial: list[status.ContainerState], main: status.ContainerState, initialized: bool = True, policy: str = "Always") -> Json:
+    values: Json = {"restart_policy": policy, "pod_ip": "10.244.1.2", "host_ip": "192.168.0.71", "started": "t"}
+    return status.pod_status([main], initial, initialized=initialized, **values)
 
 
 def conditions(document: Json) -> dict[str, str]:
@@ -172,6 +155,30 @@ def test_pods_that_may_end_do() -> None:
     assert pod_status(state(state=done, restarts=1))["phase"] == "Running"
 
 
+def test_a_pod_with_init_containers_waits_for_them() -> None:
+    waits = state()
+    first = state(name="first", state=status.terminated(0, "t", "id"))
+    second = state(name="second", state=status.running("t"))
+    document = initial_status([first, second], waits, initialized=False)
+    assert (document["phase"], conditions(document)["Initialized"]) == ("Pending", "False")
+    assert "['second']" in document["conditions"][0]["message"]
+    assert [s["ready"] for s in document["initContainerStatuses"]] == [True, False]
+
+
+def test_a_failed_init_container_ends_a_pod_that_never_restarts() -> None:
+    failed = state(name="first", state=status.terminated(3, "t", "id"))
+    assert initial_status([failed], state(), initialized=False, policy="Never")["phase"] == "Failed"
+    assert initial_status([failed], state(), initialized=False)["phase"] == "Pending"
+
+
+def test_a_sidecar_counts_for_readiness() -> None:
+    main = state(state=status.running("t"), ready=True)
+    sidecar = state(name="proxy", state=status.running("t"), started=True)
+    assert conditions(initial_status([sidecar], main))["Ready"] == "False"
+    sidecar.ready = True
+    assert conditions(initial_status([sidecar], main))["Ready"] == "True"
+
+
 def test_transition_times_change_only_with_the_condition() -> None:
     old = [{"type": "Ready", "status": "True", "lastTransitionTime": "then"}]
     kept = pod_status(state(state=status.running("t"), ready=True), before=old)
@@ -181,22 +188,7 @@ def test_transition_times_change_only_with_the_condition() -> None:
     assert ready[1]["lastTransitionTime"] != "then"
 
 
-# probe, network, exec -------------------------------------------------------------------------------------------------
-
-
-def test_probes_are_read_from_the_spec() -> None:
-    container = {
-        "name": "c",
-        "ports": [{"name": "web", "containerPort": 8080}],
-        "readinessProbe": {"tcpSocket": {"port": "web"}, "periodSeconds": 2},
-    }
-    assert probe.parse(container) == probe.Probe(8080, None, 0, 2, 1, 3)
-    assert probe.parse({"name": "c"}) is None
-    with pytest.raises(UnsupportedSpec, match="container c"):
-        probe.parse({"name": "c", "readinessProbe": {"exec": {"command": ["true"]}}})
-    container["readinessProbe"] = {"tcpSocket": {"port": "gone"}}
-    with pytest.raises(UnsupportedSpec, match="'gone'"):
-        probe.parse(container)
+# network, node, exec --------------------------------------------------------------------------------------------------
 
 
 def test_addresses_are_given_once_and_come_back() -> None:
@@ -215,6 +207,20 @@ def test_names_fit_the_kernel_and_belong_to_the_lab() -> None:
     assert name.startswith("mesh-lab-p-")
     assert name == network.pod_netns("5f0c3f6e-8f0e-4b0e-9a3c-1c2f3d4e5f60")
     assert len(network.veth_name(name)) <= 15
+
+
+@pytest.mark.parametrize(
+    ("version", "features"),
+    [("v1.36.3", ["ExtendWebSocketsToKubelet"]), ("v2.0.0", ["ExtendWebSocketsToKubelet"]), ("v1.34.4", []), ("", [])],
+)
+def test_the_node_declares_what_its_api_server_knows(version: str, features: list[str]) -> None:
+    assert node.declared_features(version) == features
+
+
+def test_the_node_says_which_kubernetes_runs() -> None:
+    host = config.Host("n", "192.168.0.71", "node", "eth0", "ns", "10.244.1.0/24")
+    info = node.node_status(host, "v1.36.3")["nodeInfo"]
+    assert (info["kubeletVersion"], info["kubeProxyVersion"]) == ("v1.36.3-mesh-lab-stand-in", "v1.36.3")
 
 
 def test_exec_parameters_are_the_kubelets() -> None:
