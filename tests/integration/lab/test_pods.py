@@ -416,7 +416,7 @@ def test_kubectl_logs_and_attach(api: Client, make: Callable[..., None]) -> None
     assert (attached.returncode, attached.stdout) == (0, b"three\n")
     assert kubectl("logs", "-f", NAME).stdout == b"one\ntwo\nthree\n"
     assert eventually(lambda: (find(api, NAME) or {})["status"]["phase"] == "Failed")
-    assert f"container main is not running".encode() in kubectl("exec", NAME, "--", "true").stderr
+    assert b"container main is not running" in kubectl("exec", NAME, "--", "true").stderr
     assert b"timestamps not supported" in kubectl("logs", "--timestamps", NAME).stderr
 
 
