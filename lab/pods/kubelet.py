@@ -2,7 +2,7 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Port 10250 of every node: exec and attach over WebSocket, logs. Only the API server's certificate may enter."""
+"""Port 10250 of every node: exec, attach and port-forward over WebSocket, logs; only the API server may enter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from lab.pods import execution, logs
+from lab.pods import execution, logs, portforward
 from lab.pods.container import Container
 from lab.pods.errors import UnsupportedSpec
 from lab.pods.network import socket_in
@@ -65,6 +65,7 @@ class Endpoint:
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
             app.router.add_route(method, "/attach/{namespace}/{pod}/{container}", self._attach)
+            app.router.add_route(method, "/portForward/{namespace}/{pod}", self._port_forward)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await self._runner.setup()
@@ -117,6 +118,12 @@ class Endpoint:
         if streams.stdin or streams.tty:
             raise refusal("attach: standard input and terminals are not supported by the lab's pod runner")
         return await logs.attach(request, container, streams)
+
+    async def _port_forward(self, request: web.Request) -> web.StreamResponse:
+        worker = self._worker(request)
+        if not any(container.pid for container in worker.containers.values()):
+            raise refusal(f"pod {worker.namespace}/{worker.name} has no running container")
+        return await portforward.serve(request, worker.netns)
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         container = self._container(request)

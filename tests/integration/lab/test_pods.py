@@ -29,6 +29,7 @@ Json = dict[str, Any]
 SITE = config.topology()
 NAMESPACE = "/api/v1/namespaces/default"
 NAME = "pods-test"
+KUBECTL = kubernetes.binary("kubectl", config.shape().kubernetes)
 
 pytestmark = pytest.mark.skipif(not netns_path(SITE.netns).exists(), reason="the lab is not up: lab/lab up")
 
@@ -106,7 +107,7 @@ def waits_because(api: Client, reason: str) -> str:
 
 def kubectl(*words: str, stdin: bytes | None = None, timeout: float = 20) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "KUBECONFIG": str(config.admin_kubeconfig())}
-    command = ["ip", "netns", "exec", SITE.netns, str(kubernetes.build()["kubectl"]), *words]
+    command = ["ip", "netns", "exec", SITE.netns, str(KUBECTL), *words]
     source: Json = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     return subprocess.run(command, env=environment, capture_output=True, timeout=timeout, check=False, **source)
 
@@ -432,3 +433,19 @@ def test_a_command_runs_in_the_directory_of_its_container(api: Client, make: Cal
     make(workingDir="/made/for/it", command=["sh", "-c", "pwd > here; sleep infinity"])
     assert eventually(lambda: ready(api))
     assert eventually(lambda: output_of("pwd; cat here")) == "/made/for/it\n/made/for/it\n"
+
+
+def test_kubectl_forwards_a_port(api: Client, make: Callable[..., None]) -> None:
+    make(command=["python3", "-m", "http.server", "--bind", "127.0.0.1", "8099"], workingDir="/only/here")
+    assert eventually(lambda: ready(api))
+    environment = {**os.environ, "KUBECONFIG": str(config.admin_kubeconfig())}
+    command = ["ip", "netns", "exec", SITE.netns, str(KUBECTL), "port-forward", NAME, ":8099"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as forward:
+        try:
+            assert forward.stdout is not None
+            port = forward.stdout.readline().split(" -> ")[0].rpartition(":")[2]
+            for _again in range(3):
+                page = proc.run(["curl", "-s", "--max-time", "10", f"http://127.0.0.1:{port}/"], netns=SITE.netns).stdout
+                assert "Directory listing" in page
+        finally:
+            forward.terminate()
