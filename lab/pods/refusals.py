@@ -2,7 +2,11 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fields of a Pod that the runner does not honour and that would change what the Pod does: a pure function."""
+"""Fields of a Pod that the runner does not honour and that would change what the Pod does: a pure function.
+
+Taken and not enforced: limits and requests of resources, seccomp and other profiles, scheduling (a Pod needs a
+nodeName). Containers of a Pod share its network and its volumes; IPC, UTS and process namespaces are each one's own.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,6 @@ Json = dict[str, Any]
 SITE = config.topology()
 NAMESPACE = "/api/v1/namespaces/default"
 NAME = "pods-test"
-KUBECTL = kubernetes.binary("kubectl", config.shape().kubernetes)
 
 pytestmark = pytest.mark.skipif(not netns_path(SITE.netns).exists(), reason="the lab is not up: lab/lab up")
 
@@ -105,11 +104,15 @@ def waits_because(api: Client, reason: str) -> str:
     return str(eventually(message))
 
 
+def in_network(*words: str) -> list[str]:
+    """Command line of a kubectl inside the lab."""
+    program = str(kubernetes.binary("kubectl", config.shape().kubernetes))
+    return ["ip", "netns", "exec", SITE.netns, program, f"--kubeconfig={config.admin_kubeconfig()}", *words]
+
+
 def kubectl(*words: str, stdin: bytes | None = None, timeout: float = 20) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "KUBECONFIG": str(config.admin_kubeconfig())}
-    command = ["ip", "netns", "exec", SITE.netns, str(KUBECTL), *words]
     source: Json = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    return subprocess.run(command, env=environment, capture_output=True, timeout=timeout, check=False, **source)
+    return subprocess.run(in_network(*words), capture_output=True, timeout=timeout, check=False, **source)
 
 
 def shell(script: str, **more: Any) -> Json:
@@ -438,9 +441,8 @@ def test_a_command_runs_in_the_directory_of_its_container(api: Client, make: Cal
 def test_kubectl_forwards_a_port(api: Client, make: Callable[..., None]) -> None:
     make(command=["python3", "-m", "http.server", "--bind", "127.0.0.1", "8099"], workingDir="/only/here")
     assert eventually(lambda: ready(api))
-    environment = {**os.environ, "KUBECONFIG": str(config.admin_kubeconfig())}
-    command = ["ip", "netns", "exec", SITE.netns, str(KUBECTL), "port-forward", NAME, ":8099"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as forward:
+    command = in_network("port-forward", NAME, ":8099")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as forward:
         try:
             assert forward.stdout is not None
             port = forward.stdout.readline().split(" -> ")[0].rpartition(":")[2]
