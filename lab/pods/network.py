@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,8 +96,11 @@ async def _ip(*args: str, script: str | None = None) -> None:
         raise NetworkError(f"ip {' '.join(args)}: {errors.decode().strip()}")
 
 
-async def attach(netns: str, node_netns: str, address: str, gateway: str) -> None:
+async def attach(netns: str, node_netns: str, address: str, gateway: str, sysctls: Mapping[str, str]) -> None:
     await _ip("netns", "add", netns)
+    own = [f"{name}={value}" for name, value in sysctls.items() if name.startswith("net.")]
+    if own:
+        await _ip("netns", "exec", netns, "sysctl", "-q", "-w", *own)
     await _ip("-n", node_netns, "-batch", "-", script=node_commands(netns))
     await _ip("-n", netns, "-batch", "-", script=pod_commands(address, gateway))
 

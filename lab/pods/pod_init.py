@@ -139,15 +139,22 @@ def _write(path: str, content: str) -> None:
         handle.write(content)
 
 
-def _mount_volume(mount: dict[str, Any]) -> None:
+def _mount_volumes(mounts: list[dict[str, Any]]) -> None:
+    """Outer ones first; read-only only when those inside have their place."""
+    placed = [(os.path.realpath(mount["path"]), mount) for mount in mounts]
+    for path, mount in sorted(placed, key=lambda pair: pair[0]):
+        _mount_volume(path, mount)
+    for path, mount in placed:
+        if mount["read_only"]:
+            _read_only(path)
+
+
+def _mount_volume(path: str, mount: dict[str, Any]) -> None:
     source = OLD + mount["source"]
     if mount["create"] and not os.path.lexists(source):
         os.makedirs(source)
         os.chmod(source, 0o777)
-    path = os.path.realpath(mount["path"])
     _bind(path, source)
-    if mount["read_only"]:
-        _read_only(path)
 
 
 def _build_view(spec: dict[str, Any]) -> None:
@@ -167,8 +174,7 @@ def _build_view(spec: dict[str, Any]) -> None:
         _keep(path, root_device)
     for path, content in spec["files"].items():
         _write(path, content)
-    for mount in spec["mounts"]:
-        _mount_volume(mount)
+    _mount_volumes(spec["mounts"])
     _call("umount2", OLD.encode(), MNT_DETACH)
     os.rmdir(OLD)
     os.makedirs(spec["cwd"], exist_ok=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lab.pods import security
 from lab.pods.errors import UnsupportedSpec
 from lab.pods.volumes import all_containers
 
@@ -35,6 +36,7 @@ def _refused(pod: Json) -> Iterator[str]:
     yield from (name for name in OF_POD if pod["spec"].get(name))
     if pod["spec"].get("hostUsers") is False:
         yield "hostUsers: false"
+    yield from (f"sysctl {name}" for name in security.sysctls(pod) if not name.startswith("net."))
     for container in all_containers(pod):
         yield from (f"{name} (container {container['name']})" for name in OF_CONTAINER if container.get(name))
         if any(port.get("hostPort") for port in container.get("ports", [])):

@@ -51,7 +51,7 @@ def identity(pod: Json, container: Json, image_user: tuple[int, int] | None = No
     """The container's context wins over the Pod's, and that over the image's user."""
     shared = pod["spec"].get("securityContext") or {}
     context = container.get("securityContext") or {}
-    for name, value in (("windowsOptions", shared), ("windowsOptions", context), ("sysctls", shared)):
+    for name, value in (("windowsOptions", shared), ("windowsOptions", context)):
         if value.get(name):
             raise UnsupportedSpec(f"securityContext: {name} is not supported by the lab's pod runner")
     both = {**shared, **{k: v for k, v in context.items() if v is not None}}
@@ -70,6 +70,12 @@ def identity(pod: Json, container: Json, image_user: tuple[int, int] | None = No
         context.get("allowPrivilegeEscalation") is False,
         bool(context.get("readOnlyRootFilesystem")),
     )
+
+
+def sysctls(pod: Json) -> dict[str, str]:
+    """The Pod's kernel settings. Those of its network namespace (net.*) are its own; others are refused."""
+    wanted = (pod["spec"].get("securityContext") or {}).get("sysctls") or []
+    return {entry["name"]: entry["value"] for entry in wanted}
 
 
 def volume_owner(pod: Json, containers: Sequence[Json]) -> tuple[int | None, int | None]:

@@ -49,7 +49,8 @@ def write(directory: Path, files: volumes.Files, user: int | None, group: int | 
         if not (directory / name).is_symlink():
             (directory / name).symlink_to(f"{DATA}/{name}")
     for entry in directory.iterdir():
-        if not entry.name.startswith("..") and entry.name not in names:
+        # A folder is where another volume is mounted inside this one.
+        if entry.is_symlink() and not entry.name.startswith("..") and entry.name not in names:
             entry.unlink()
     if before is not None:
         shutil.rmtree(directory / before)

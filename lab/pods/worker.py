@@ -11,7 +11,7 @@ import contextlib
 import logging
 from typing import Any
 
-from lab.pods import network, status
+from lab.pods import network, security, status
 from lab.pods.api import MERGE, ApiError
 from lab.pods.container import Container, Surroundings
 from lab.pods.errors import CannotStart
@@ -167,7 +167,7 @@ class PodWorker:
         while not self._leave.is_set():
             try:
                 await network.detach(self._netns, self.node.netns)
-                await network.attach(self._netns, self.node.netns, self._address, gateway)
+                await network.attach(self._netns, self.node.netns, self._address, gateway, security.sysctls(self.pod))
                 return
             except (network.NetworkError, OSError) as error:
                 log.warning("%s/%s: no network yet: %s", self.namespace, self.name, error)

@@ -64,7 +64,7 @@ def test_pods_of_the_mesh_talk_by_mutual_tls() -> None:
         return said if status == 0 and said.endswith("200") else ""
 
     seen = json.loads(eventually("client reaches server", answer).rpartition("\n")[0])
-    assert f"URI={spiffe('client')}" in seen["headers"]["X-Forwarded-Client-Cert"]
+    assert f"URI={spiffe('client')}" in seen["headers"]["x-forwarded-client-cert"]
     assert seen["uid"] == 1000
 
 
@@ -121,7 +121,7 @@ def test_the_vm_reaches_a_pod_through_the_vip() -> None:
         return said if said.endswith("200") else ""
 
     seen = json.loads(eventually("VM reaches server", answer).rpartition("\n")[0])
-    assert f"URI={spiffe(VM.name)}" in seen["headers"]["X-Forwarded-Client-Cert"]
+    assert f"URI={spiffe(VM.name)}" in seen["headers"]["x-forwarded-client-cert"]
     assert connections(15443) > before
 
 

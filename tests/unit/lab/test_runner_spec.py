@@ -200,3 +200,13 @@ def test_what_is_refused_is_named(spec: Json, container: Json, message: str) -> 
     refusals.check(pod({"name": "c"}))
     with pytest.raises(UnsupportedSpec, match=message):
         refusals.check(pod({"name": "c", **container}, **spec))
+
+
+def test_only_settings_of_the_network_are_the_pods_own() -> None:
+    def with_sysctl(name: str) -> Json:
+        return pod({"name": "c"}, securityContext={"sysctls": [{"name": name, "value": "0"}]})
+
+    refusals.check(with_sysctl("net.ipv4.ip_unprivileged_port_start"))
+    assert security.sysctls(with_sysctl("net.x")) == {"net.x": "0"}
+    with pytest.raises(UnsupportedSpec, match="sysctl kernel.msgmax"):
+        refusals.check(with_sysctl("kernel.msgmax"))
