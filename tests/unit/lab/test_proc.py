@@ -26,7 +26,9 @@ def test_start_is_idempotent_and_stop_ends_it() -> None:
     pid = proc.start("sleeper", ["sleep", "60"])
     assert proc.start("sleeper", ["sleep", "60"]) == pid
     assert proc.alive("sleeper")
-    assert f"{proc.MARKER}=1".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    # The kernel shows it a moment after the program was started.
+    environ = proc.wait_for("environment", lambda: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")[:-1], timeout=5)
+    assert f"{proc.MARKER}=1".encode() in environ
     proc.stop("sleeper")
     assert not proc.alive("sleeper")
     assert not proc.pid_file("sleeper").exists()
