@@ -105,11 +105,21 @@ def run(root: Path, target: str) -> tuple[bool, float]:
     return done.returncode == 0, time.monotonic() - start
 
 
+def summarise(results: Mapping[str, tuple[bool, float]]) -> int:
+    """One line per target; the exit status."""
+    head = proc.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).stdout.strip()
+    print(f"\n==== bare: {apt.codename()} with {' and '.join(INCLUDE)} alone, commit {head} ====")
+    for target, (ok, seconds) in results.items():
+        print(f"{'ok    ' if ok else 'FAILED'} make {target:11} {seconds:5.0f} s")
+    failed = sum(not ok for ok, _seconds in results.values())
+    print(f"bare: {len(results) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
 def main(targets: Sequence[str]) -> int:
     directory = config.cache_dir() / "bare"
     directory.mkdir(parents=True, exist_ok=True)
     work = directory / "run"
-    results = {}
     with open(directory / "run.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,19 +130,12 @@ def main(targets: Sequence[str]) -> int:
         work.mkdir()
         try:
             prepare(work / "root")
-            results = {target: run(work / "root", target) for target in targets or TARGETS}
+            return summarise({target: run(work / "root", target) for target in targets or TARGETS})
         except LabError as error:
             print(f"bare: {error}", file=sys.stderr)
             return 1
         finally:
             store.remove_tree(work)
-    head = proc.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).stdout.strip()
-    print(f"\n==== bare: {apt.codename()} with {' and '.join(INCLUDE)} alone, commit {head} ====")
-    for target, (ok, seconds) in results.items():
-        print(f"{'ok    ' if ok else 'FAILED'} make {target:11} {seconds:5.0f} s")
-    failed = sum(not ok for ok, _seconds in results.values())
-    print(f"bare: {len(results) - failed} passed, {failed} failed")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
