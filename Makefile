@@ -11,6 +11,11 @@ COLLECTION := build/collections/ansible_collections/mesh/expansion
 # Narrow a run: `make unit ARGS="-k plan"`, `make site ARGS="--check --diff"`, `make molecule SCENARIOS="default"`, `make bare TARGETS="unit"`.
 ARGS ?=
 SCENARIOS ?=
+# Another lab: `make demo KUBERNETES=1.34.4`, `make lab-up GENERATION=istiod`; empty is what lab/topology.yml says.
+GENERATION ?=
+KUBERNETES ?=
+KUBE_PROXY_MODE ?=
+LAB_OPTIONS = $(GENERATION) $(KUBERNETES:%=--kubernetes %) $(KUBE_PROXY_MODE:%=--kube-proxy-mode %)
 TARGETS ?=
 export PATH := $(VENV)/bin:$(PATH)
 export MESH_EXPANSION_VENV := $(VENV)
@@ -40,7 +45,7 @@ deps: need-root venv ## install the Debian packages that the lab and the checks 
 
 .PHONY: demo
 demo: need-root ## the whole reference procedure on a new lab, then a summary; leaves the lab up (root)
-	@scripts/demo.sh
+	@scripts/demo.sh $(LAB_OPTIONS)
 
 .PHONY: site
 site: need-root venv collection ## run site.yml again on the lab that is up (root)
@@ -48,7 +53,11 @@ site: need-root venv collection ## run site.yml again on the lab that is up (roo
 
 .PHONY: lab-up
 lab-up: deps collection ## start the lab, building what the caches lack (root)
-	@lab/lab up
+	@lab/lab up $(LAB_OPTIONS)
+
+.PHONY: kubernetes-version
+kubernetes-version: venv ## add a version of Kubernetes to the lab: make kubernetes-version VERSION=1.35.2
+	@python -m lab.build.kubernetes_module $(VERSION)
 
 .PHONY: lab-down
 lab-down: need-root venv ## stop the lab and remove every trace but the caches (root)
@@ -76,6 +85,10 @@ integration: lab-up ## tests on the lab's director, pods and overlay (root)
 molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
 	@python scripts/molecule.py $(SCENARIOS)
 
+.PHONY: ground
+ground: deps collection ## a new lab with istiod carries a mesh and a VM by hand; 2 min, 8 on a first run (root)
+	@scripts/ground.sh $(ARGS)
+
 .PHONY: bench
 bench: lab-up ## the IPVS engine against ipvsadm on the lab's director; writes build/bench.json (root)
 	@PYTHONPATH=build/collections python -m pytest tests/bench -q -s $(ARGS)
@@ -85,7 +98,7 @@ bare: deps ## deps, lint, sanity, unit from a clone on a bare Debian container; 
 	@unshare --mount --propagation private --pid --fork --kill-child --mount-proc python scripts/bare.py $(TARGETS)
 
 .PHONY: test
-test: need-root venv ## lint, sanity, unit, integration, molecule; stops the lab at the end (root)
+test: need-root venv ## lint, sanity, unit, integration, molecule, ground; stops the lab at the end (root)
 	@python scripts/test.py
 
 .PHONY: clean

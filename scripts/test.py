@@ -29,6 +29,7 @@ STAGES = (
     Stage("unit", 1),
     Stage("integration", 3),
     Stage("molecule", 35),
+    Stage("ground", 2),
 )
 
 
