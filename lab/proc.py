@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -161,6 +162,19 @@ def stop(name: str, timeout: float = 10, number: signal.Signals = signal.SIGTERM
                 raise LabError(f"process {name} (pid {pid}) does not end, not even by SIGKILL")
             time.sleep(0.02)
     pid_file(name).unlink(missing_ok=True)
+
+
+def end_all(description: str, find: Callable[[], Sequence[int]]) -> None:
+    """Kill the processes that are found until none is found."""
+
+    def none_found() -> bool:
+        found = find()
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not found
+
+    wait_for(f"the end of {description}", none_found, timeout=10, interval=0.05)
 
 
 class GivenUp(LabError):

@@ -254,14 +254,19 @@ def complete(state: dict[str, Any]) -> bool:
     )
 
 
+def _answers(host: Host) -> bool:
+    return hosts.running(host) and ssh(host, ["true"], timeout=10, check=False).returncode == 0
+
+
 def status() -> dict[str, Any]:
     """What runs, as plain data."""
     site = config.topology()
     state: dict[str, Any] = {"shape": dataclasses.asdict(config.shape())}
     state |= {"network": proc.netns_path(site.netns).exists(), "hosts": {}}
-    for host in site.hosts:
-        answers = hosts.running(host) and ssh(host, ["true"], timeout=10, check=False).returncode == 0
-        state["hosts"][host.name] = {"address": host.address, "running": hosts.running(host), "ssh": answers}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = list(pool.map(_answers, site.hosts))
+    for host, answer in zip(site.hosts, answers, strict=True):
+        state["hosts"][host.name] = {"address": host.address, "running": hosts.running(host), "ssh": answer}
     state["services"] = {name: proc.alive(name) for name in ("http", "upstream-dns")}
     if state["network"]:
         state["kubernetes"] = kube.status()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -33,6 +34,9 @@ def mount_root(host: Host) -> None:
 
 
 def start(host: Host) -> None:
+    if proc.alive(f"host-{host.name}"):
+        return
+    _end_orphans(host)
     argv = [
         "systemd-nspawn",
         "--quiet",
@@ -63,6 +67,21 @@ def stop(host: Host, hard: bool) -> None:
         # The supervisor's death would leave the container's processes behind; their pid 1 takes all of them along.
         os.kill(pid, signal.SIGKILL)
     proc.stop(f"host-{host.name}", timeout=2 if hard else 30)
+
+
+def _end_orphans(host: Host) -> None:
+    """End a container whose supervisor was killed: it would go on in the new one's place, with its root and addresses."""
+    proc.end_all(f"what was left of {host.name}", lambda: _orphans(str(host.netns)))
+
+
+def _orphans(netns: str) -> list[int]:
+    """Processes of a container in a network namespace: those in a process namespace below ours."""
+    found = []
+    for word in proc.run(["ip", "netns", "pids", netns]).stdout.split():
+        with contextlib.suppress(OSError):
+            if len(_namespace_ids(int(word))) > 1:
+                found.append(int(word))
+    return found
 
 
 def leader(host: Host) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 from lab import config, proc
 from lab.build import director, store, uml_shim
@@ -30,14 +32,29 @@ def stay_on_one_cpu(number: int = 0) -> None:
     os.sched_setaffinity(0, {cpus[number % len(cpus)]})
 
 
+def _control(host: Host) -> Path:
+    return config.run_dir() / "uml" / host.name
+
+
+def _orphans(host: Host) -> list[int]:
+    """Helpers of a kernel that was killed; they go on, and hold its disk and its tap."""
+    found, word = [], f"uml_dir={_control(host)}/".encode()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and word in (entry / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
 def start(host: Host) -> None:
     if proc.alive(name(host)):
         return
+    proc.end_all(f"what was left of {host.name}", lambda: _orphans(host))
     directory = host_dir(host)
     disk, seed = directory / "disk.cow", directory / "seed.img"
     if not disk.exists():
         proc.run(["mkfs.ext4", "-q", "-F", "-d", host_rootfs(host), seed, "16M"])
-    control = config.run_dir() / "uml" / host.name
+    control = _control(host)
     store.remove_tree(control)  # left by a kernel that was killed, it would make this one take another name
     control.mkdir(parents=True)
     argv = [

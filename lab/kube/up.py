@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lab import config, hosts, proc
@@ -74,12 +75,18 @@ def start() -> None:
         kubeconfig.write(config.state_dir() / name, kubeconfig.render(keys, identity, _server()))
     kubeconfig.write(places.controller_manager_kubeconfig, kubeconfig.render(keys, "controller-manager", _server()))
     if not proc.alive("etcd"):
-        down()  # what knew the lost data must not go on
-        places.etcd.mkdir(mode=0o700, parents=True)
-        # In memory: the data need not outlive the run, and etcd waits for every write to reach the disk.
-        proc.run(["mount", "-t", "tmpfs", "-o", "size=512m,mode=0700", "mesh-lab-etcd", places.etcd])
+        if not _has_data(places.etcd):
+            down()  # what knew the lost data must not go on
+            places.etcd.mkdir(mode=0o700, parents=True)
+            # In memory: the data need not outlive the run, and etcd waits for every write to reach the disk.
+            proc.run(["mount", "-t", "tmpfs", "-o", "size=512m,mode=0700", "mesh-lab-etcd", places.etcd])
         proc.start("etcd", controlplane.etcd(places), netns=site.netns)
     proc.start("kube-apiserver", controlplane.apiserver(places, site), netns=site.netns)
+
+
+def _has_data(etcd: Path) -> bool:
+    """What an etcd that was killed has left; it is lost with the mount, when the machine restarts."""
+    return etcd.is_mount() and (etcd / "member").is_dir()
 
 
 def _ended(*names: str) -> list[str]:
