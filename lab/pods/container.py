@@ -31,6 +31,7 @@ PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 HOOKS = ("postStart", "preStop")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 STABLE_SECONDS = 30
+LAST_OUTPUT_SECONDS = 2.0
 LEAST_GRACE = 2.0
 """What a preStop hook leaves of the grace period at the least, as in a kubelet."""
 
@@ -184,8 +185,9 @@ class Container:
             return 0
         self.env, self._identity = plan.env, plan.identity
         self._new_log_part()
-        self._process, self.pid = await spawn(plan, self.log_file)
-        process = self._process
+        begun = await spawn(plan, self.log_file)
+        process = self._process = begun.process
+        self.pid = begun.pid
         since = status.timestamp()
         self.state.incarnation = uuid.uuid4().hex
         self._set(status.running(since))
@@ -194,6 +196,8 @@ class Container:
             code = await process.wait()
         finally:
             attending.cancel()
+            await asyncio.wait([begun.output], timeout=LAST_OUTPUT_SECONDS)
+            begun.output.cancel()
             self.pid = None
             self.state.started = False
             self.started.clear()

@@ -11,6 +11,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from lab.pods.security import Identity, command_as
 Json = dict[str, Any]
 INIT = Path(__file__).with_name("pod_init.py")
 SETUP_TIMEOUT = 20
+CHUNK = 65536
 
 
 @dataclass(frozen=True)
@@ -33,23 +36,35 @@ class Plan:
     identity: Identity
 
 
-async def spawn(plan: Plan, log_file: Path) -> tuple[asyncio.subprocess.Process, int]:
-    """Returns pod_init, and the number of the container's first process, which exists by then."""
+@dataclass(frozen=True)
+class Started:
+    process: asyncio.subprocess.Process
+    """pod_init, which ends with the container and has its exit code."""
+    pid: int
+    """The container's first process."""
+    output: asyncio.Task[None]
+    """Takes what the container writes to the log; ends after the last of its processes."""
+
+
+async def spawn(plan: Plan, log_file: Path) -> Started:
+    """When this returns, the container's first process exists."""
     reading, writing = os.pipe()
+    # A pipe, as in a container runtime, and the user's own: /dev/stdout can be opened by name, and nobody can cut the log.
+    log_reading, log_writing = os.pipe()
+    os.fchown(log_writing, plan.identity.uid, plan.identity.gid)
+    output = asyncio.create_task(_keep(log_reading, log_file))
     try:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        with open(log_file, "ab") as output:
-            command = (sys.executable, "-I", "-S", str(INIT))
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                pass_fds=(writing,),
-                start_new_session=True,
-            )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(INIT)),
+            stdin=subprocess.PIPE,
+            stdout=log_writing,
+            stderr=log_writing,
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
     finally:
         os.close(writing)
+        os.close(log_writing)
     document = plan.init | {"argv": command_as(plan.identity, plan.argv), "env": plan.env, "report_fd": writing}
     try:
         assert process.stdin is not None
@@ -57,7 +72,7 @@ async def spawn(plan: Plan, log_file: Path) -> tuple[asyncio.subprocess.Process,
         process.stdin.close()
         report = await asyncio.wait_for(_read_all(reading), SETUP_TIMEOUT)
         if report.isdigit():
-            return process, int(report)
+            return Started(process, int(report), output)
     except BaseException as error:
         process.kill()
         if isinstance(error, TimeoutError):
@@ -67,13 +82,28 @@ async def spawn(plan: Plan, log_file: Path) -> tuple[asyncio.subprocess.Process,
     raise CannotStart("CreateContainerError", report.decode().removeprefix("error ") or "pod_init ended early")
 
 
+async def _keep(fd: int, path: Path) -> None:
+    """Append to the log file what comes through the pipe."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab", buffering=0) as log:
+        async with _opened(fd) as reader:
+            while data := await reader.read(CHUNK):
+                log.write(data)
+
+
 async def _read_all(fd: int) -> bytes:
-    """Read a pipe to its end without blocking the loop."""
+    async with _opened(fd) as reader:
+        return await reader.read()
+
+
+@asynccontextmanager
+async def _opened(fd: int) -> AsyncIterator[asyncio.StreamReader]:
+    """A pipe, to be read without blocking the loop."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     pipe = os.fdopen(fd, "rb", buffering=0)
     transport, _protocol = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     try:
-        return await reader.read()
+        yield reader
     finally:
         transport.close()

@@ -200,6 +200,7 @@ def test_a_crashed_container_starts_again(api: Client, make: Callable[..., None]
 def test_an_unknown_image_says_where_to_add_it(api: Client, make: Callable[..., None]) -> None:
     make(image="nobody/knows:1")
     assert "lab/pods/images.yml" in waits_because(api, "ErrImagePull")
+    assert b"container main is not running" in kubectl("exec", NAME, "--", "true").stderr
 
 
 # volumes --------------------------------------------------------------------------------------------------------------
@@ -353,6 +354,8 @@ def test_a_container_runs_as_the_user_that_it_names(api: Client, make: Callable[
         assert "Uid:\t1337\t1337\t1337\t1337" in status
         assert "CapBnd:\t0000000000000000" in status
         assert "NoNewPrivs:\t1" in status
+    output_of("echo by name > /proc/2/fd/1")  # as Envoy opens /dev/stdout
+    assert eventually(lambda: kubectl("logs", NAME).stdout == b"by name\n")
     assert output_of("touch /usr/x 2>/dev/null || echo no; touch /not/there/before/x && echo yes") == "no\nyes\n"
 
 
@@ -374,10 +377,10 @@ def test_the_environment_has_what_the_pod_names(api: Client, make: Callable[...,
         {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1"}}},
     ]
     whole = [{"prefix": "CA_", "configMapRef": {"name": "kube-root-ca.crt"}}, {"secretRef": {"name": "not-there", "optional": True}}]
-    make(env=variables, envFrom=whole, command=["sh", "-c", "env > /tmp/env; sleep infinity"])
+    make(env=variables, envFrom=whole, command=["sh", "-c", "sleep infinity"])
     assert eventually(lambda: ready(api))
     address = (find(api, NAME) or {})["status"]["podIP"]
-    found = output_of("cat /tmp/env").splitlines()
+    found = output_of("tr '\\0' '\\n' < /proc/2/environ").splitlines()
     assert {f"IPS={address}", "CPU=2", f"MEMORY={4 << 30}"} <= set(found)
     assert any(line.startswith("CA_ca.crt=-----BEGIN") for line in found)
 
@@ -420,16 +423,15 @@ def test_kubectl_logs_and_attach(api: Client, make: Callable[..., None]) -> None
     assert (attached.returncode, attached.stdout) == (0, b"three\n")
     assert kubectl("logs", "-f", NAME).stdout == b"one\ntwo\nthree\n"
     assert eventually(lambda: (find(api, NAME) or {})["status"]["phase"] == "Failed")
-    assert b"container main is not running" in kubectl("exec", NAME, "--", "true").stderr
     assert b"timestamps not supported" in kubectl("logs", "--timestamps", NAME).stderr
 
 
 def test_the_log_of_the_run_before_is_kept(api: Client, make: Callable[..., None]) -> None:
     mounts = [{"name": "v", "mountPath": "/v"}]
-    script = "echo run $(wc -l < /v/runs 2>/dev/null); echo x >> /v/runs; test $(wc -l < /v/runs) -gt 1 && sleep infinity; exit 1"
+    script = "echo run $(cat /v/runs 2>/dev/null | wc -l); echo x >> /v/runs; test $(wc -l < /v/runs) -gt 1 && sleep infinity; exit 1"
     make(command=["sh", "-c", script], volumeMounts=mounts, pod={"volumes": [{"name": "v", "emptyDir": {}}]})
     assert eventually(lambda: kubectl("logs", NAME).stdout == b"run 1\n")
-    assert kubectl("logs", NAME, "--previous").stdout == b"run\n"
+    assert kubectl("logs", NAME, "--previous").stdout == b"run 0\n"
 
 
 def test_a_command_runs_in_the_directory_of_its_container(api: Client, make: Callable[..., None]) -> None:
