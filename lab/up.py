@@ -17,7 +17,7 @@ from lab import shape as shapes
 from lab.build import director, envoy, istio, kubernetes, rootfs, store, uml_shim
 from lab.config import Host
 from lab.errors import LabError
-from lab.hosts import cgroups, leftovers, network
+from lab.hosts import cgroups, leftovers, limits, network
 from lab.hosts.remote import keys_up, ssh
 from lab.istio import deploy as istiod
 from lab.istio import packages
@@ -107,6 +107,7 @@ class Bringup:
     def _network(self) -> None:
         if not any(hosts.running(host) for host in config.topology().hosts):
             leftovers.end_processes()  # of a lab that crashed
+        limits.make_room(len(self.containers))
         hosts.network_up()
         keys_up()
 
@@ -218,6 +219,7 @@ def _remove_traces() -> None:
     leftovers.unmount_all()
     hosts.network_down()
     cgroups.remove_all()
+    limits.restore()
 
 
 def _remove_state() -> None:
