@@ -51,7 +51,8 @@ def _shape_options(args: argparse.Namespace) -> dict[str, Value]:
 
 def cmd_up(args: argparse.Namespace) -> None:
     deps.require()
-    print(f"The lab is up ({up.up(_shape_options(args)):.0f} s).")
+    seconds = up.up(_shape_options(args))
+    print(f"The lab is up ({seconds:.0f} s): generation {config.shape().generation}, Kubernetes {up.kube.version()}.")
 
 
 def cmd_down(_args: argparse.Namespace) -> None:

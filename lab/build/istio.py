@@ -16,7 +16,7 @@ VERSION = "1.31.0"
 """What istiod and the proxies in pods call themselves; the module is a commit on the way to that release."""
 PACKAGED = ("1.29.0", VERSION, "1.32.0")
 """The same pilot-agent with other versions stamped in: two minor versions behind istiod, equal, and ahead of it."""
-SERVERS = {"pilot-discovery": "images/pilot/usr/local/bin", "istioctl": "bin"}
+SERVERS = ("pilot-discovery", "istioctl")
 _COMMANDS = {
     "pilot-discovery": f"{UPSTREAM}/pilot/cmd/pilot-discovery",
     "pilot-agent": f"{UPSTREAM}/pilot/cmd/pilot-agent",
@@ -30,8 +30,12 @@ def inputs() -> dict[str, Any]:
     return golang.inputs(MODULE, version=VERSION, packaged=PACKAGED)
 
 
+def _image_inputs() -> dict[str, Any]:
+    return {"istio": store.key(inputs()), "envoy": store.key(envoy.inputs()), "recipe": 1}
+
+
 def cached() -> bool:
-    return store.has("istio", inputs()) and envoy.cached()
+    return store.has("istio", inputs()) and store.has("istio-images", _image_inputs())
 
 
 def path() -> Path:
@@ -40,7 +44,11 @@ def path() -> Path:
 
 
 def build() -> Path:
-    return store.entry("istio", inputs(), _build)
+    """The programs, and with them the trees of the images."""
+    envoy.build()
+    entry = store.entry("istio", inputs(), _build)
+    store.entry("istio-images", _image_inputs(), _build_images)
+    return entry
 
 
 def istioctl() -> Path:
@@ -61,13 +69,12 @@ def packaging() -> Path:
 
 def _build(target: Path) -> None:
     with golang.workspace(MODULE, target) as go:
-        for name, directory in SERVERS.items():
-            _compile(go, name, VERSION, target / directory)
+        for name in SERVERS:
+            _compile(go, name, VERSION, target / "bin")
         for version in PACKAGED:
             _compile(go, "pilot-agent", version, target / "agents" / version)
         source = Path(go("list", "-m", "-f", "{{.Dir}}", UPSTREAM).strip())
         _copy_files(source, target)
-        _proxy_image(target)
     said = proc.run([target / "agents" / VERSION / "pilot-agent", "version", "--short"]).stdout.strip()
     if said.removeprefix("client version: ") != VERSION:
         raise LabError(f"the compiled pilot-agent says {said!r}, not {VERSION}")
@@ -89,16 +96,18 @@ def _copy_files(source: Path, target: Path) -> None:
 
 def images() -> Path:
     """For each image of Istio a tree of what it has beyond Debian (lab/pods/images.yml)."""
-    return path() / "images"
+    return store.path("istio-images", _image_inputs())
 
 
-def _proxy_image(target: Path) -> None:
-    """proxyv2: the agent and Envoy, where the bootstrap template is looked for; hard links to what is there already."""
-    programs = target / "images/proxyv2/usr/local/bin"
-    template = target / "images/proxyv2/var/lib/istio/envoy/envoy_bootstrap_tmpl.json"
-    for directory in (programs, template.parent):
-        directory.mkdir(parents=True)
-    (programs / "pilot-agent").hardlink_to(target / "agents" / VERSION / "pilot-agent")
-    shutil.copyfile(envoy.build(), programs / "envoy")
-    (programs / "envoy").chmod(0o755)
-    template.hardlink_to(target / "packaging" / "envoy_bootstrap.json")
+def _build_images(target: Path) -> None:
+    """Programs where Istio's images have them, and the bootstrap template where the agent looks for it."""
+    places = {
+        "pilot/usr/local/bin/pilot-discovery": path() / "bin" / "pilot-discovery",
+        "proxyv2/usr/local/bin/pilot-agent": agent(VERSION),
+        "proxyv2/usr/local/bin/envoy": envoy.build(),
+        "proxyv2/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": packaging() / "envoy_bootstrap.json",
+    }
+    for place, source in places.items():
+        (target / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target / place)
+        (target / place).chmod(0o755 if (target / place).parent.name == "bin" else 0o644)

@@ -42,11 +42,23 @@ def entry(kind: str, inputs: Mapping[str, object], build: Callable[[Path], None]
         if final.is_dir():
             return final
         remove_tree(work)
+        _remove_abandoned(final.parent)
         work.mkdir()
         build(work)
         (work / "inputs.json").write_text(json.dumps(inputs, indent=1, sort_keys=True, default=str), encoding="utf-8")
         os.rename(work, final)
     return final
+
+
+def _remove_abandoned(kind: Path) -> None:
+    """What killed builds of other entries left: gigabytes that nothing would ever use."""
+    for work in kind.glob(".*.building"):
+        with open(work.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # somebody is at it
+            remove_tree(work)
 
 
 def remove_tree(directory: Path) -> None:

@@ -37,7 +37,8 @@ Description: Istio sidecar for a machine outside of the cluster
 
 
 def inputs() -> dict[str, Any]:
-    return {"istio": store.key(istio.inputs()), "control": CONTROL, "places": PLACES, "recipe": 1}
+    made_of = {"istio": store.key(istio.inputs()), "envoy": store.key(envoy.inputs())}
+    return made_of | {"control": CONTROL, "places": PLACES, "recipe": 1}
 
 
 def cached() -> bool:

@@ -161,6 +161,15 @@ def down() -> None:
         shutil.rmtree(data)
 
 
+def version() -> str:
+    """What the API server that runs calls itself."""
+    client = Client()
+    try:
+        return str(client.call("GET", "/version")["gitVersion"])
+    finally:
+        client.close()
+
+
 def status() -> dict[str, Any]:
     """What runs, as plain data."""
     state: dict[str, Any] = {"processes": {name: proc.alive(name) for name in reversed(PROCESSES)}}

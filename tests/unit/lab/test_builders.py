@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import time
 from pathlib import Path
@@ -66,6 +67,19 @@ def test_failed_build_leaves_no_entry_and_the_next_starts_clean() -> None:
         assert not (target / "half").exists()
 
     assert store.entry("kind", {}, check).is_dir()
+
+
+def test_what_a_killed_build_left_goes_with_the_next_one() -> None:
+    first = store.entry("kind", {"n": 1}, lambda _target: None)
+    abandoned = first.parent / ".0123456789abcdef.building"
+    busy = first.parent / ".fedcba9876543210.building"
+    for work in (abandoned, busy):
+        (work / "half").mkdir(parents=True)
+    with open(busy.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        store.entry("kind", {"n": 2}, lambda _target: None)
+    assert not abandoned.exists()
+    assert busy.exists()
 
 
 def test_deb822_sources_of_the_distribution_only() -> None:
