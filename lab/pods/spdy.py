@@ -198,7 +198,7 @@ class Decoder:
             raise SpdyError(f"a header block of more than {MAX_HEADER_BLOCK} bytes")
         (count,) = struct.unpack_from("!I", plain)
         headers, position = {}, 4
-        for _ in range(count):
+        for _entry in range(count):
             name, position = _read_text(plain, position)
             value, position = _read_text(plain, position)
             headers[name.lower()] = value

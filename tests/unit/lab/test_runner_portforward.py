@@ -339,7 +339,7 @@ def test_a_pod_waits_for_a_slow_client() -> None:
 
         async def pod(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal sent
-            for _ in range(64):
+            for _piece in range(64):
                 writer.write(bytes(MIB))
                 await writer.drain()
                 sent += MIB

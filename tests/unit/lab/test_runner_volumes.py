@@ -156,7 +156,7 @@ def test_a_renewal_that_fails_leaves_the_old_token_and_is_tried_again(monkeypatc
     async def work() -> None:
         api = FakeApi(grant("one", 600), ApiError(500, "not now"), grant("two", 600))
         held = tokens.Tokens(api, pod([]))  # type: ignore[arg-type]
-        assert [await held.get(TOKEN) for _ in range(3)] == ["one", "one", "two"]
+        assert [await held.get(TOKEN) for _time in range(3)] == ["one", "one", "two"]
 
     run(work)
 
