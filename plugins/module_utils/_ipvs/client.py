@@ -45,6 +45,8 @@ class Report:
     not_applied: list[Operation] = dataclasses.field(default_factory=list)
     # Replies were lost: only another look at the table tells.
     unknown: list[Operation] = dataclasses.field(default_factory=list)
+    # Why no more was sent, where trying again is of no use.
+    broken: str | None = None
 
 
 class Client:
@@ -147,7 +149,10 @@ class Client:
                 report.not_applied += rest
                 break
             except NetlinkError as exc:
-                raise ReadError(f"the kernel's answer to {len(chunk)} operations, the first of them {chunk[0]}, makes no sense: {exc}") from exc
+                report.unknown += chunk
+                report.not_applied += rest
+                report.broken = f"{len(chunk)} operations, the first of them {chunk[0]}, went wrong: {exc}"
+                break
             _sort_results(report, chunk, results)
             if errno.EPERM in results:
                 report.not_applied += rest

@@ -83,15 +83,31 @@ def reconcile(client: Client, wanted: t.Sequence[Wanted], purge: str = PURGE_SER
             raise _failure(done, report)
         if not report.failed and not report.unknown:
             return Outcome(before, simulate(actual, operations), done)
-        actual = client.read(choose)
+        actual = _second_look(client, choose, done, report)
         # What is not planned again has been done, though the replies were lost.
-        again = set(plan(actual, wanted, purge, vips))
+        left = plan(actual, wanted, purge, vips)
+        again = set(left)
         done += [operation for operation in report.unknown if operation not in again]
+        if report.broken is not None:
+            message = f"{report.broken} ({len(done)} operations applied, {len(left)} not applied because of it)"
+            raise ApplyError(message, applied=done, not_applied=left)
     raise ApplyError(
         f"another writer changes the same entries all the time: gave up after {ROUNDS} attempts; find it (keepalived, kube-proxy, a script) and stop it",
         applied=done,
         not_applied=plan(actual, wanted, purge, vips),
     )
+
+
+def _second_look(
+    client: Client, choose: t.Callable[[model.ServiceKey], bool], done: t.Sequence[Operation], report: Report
+) -> dict[model.ServiceKey, model.Entry]:
+    """What was applied is told, also when it cannot be read again."""
+    try:
+        return client.read(choose)
+    except IpvsError as exc:
+        told = f"{report.broken}; " if report.broken else ""
+        message = f"{told}{exc} ({len(done)} operations applied, of {len(report.unknown)} it is not known)"
+        raise ApplyError(message, applied=done, not_applied=report.not_applied, unknown=report.unknown) from exc
 
 
 def _failure(done: t.Sequence[Operation], report: Report) -> ApplyError:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import socket
 from collections.abc import Callable
@@ -228,6 +229,38 @@ def test_permission_that_is_lost_ends_the_run() -> None:
     assert len(caught.value.applied) == 200
     assert len(caught.value.failed) == 200
     assert len(caught.value.not_applied) == 101
+
+
+def break_call(number: int) -> Callable[[FakeKernel], None]:
+    def fail(_kernel: FakeKernel) -> None:
+        raise OSError(number, "out of memory")
+
+    return fail
+
+
+def test_what_was_applied_before_a_broken_call_is_told() -> None:
+    """299 services are sent in two system calls; the second one fails."""
+    kernel = FakeKernel()
+    kernel.interventions[5] = break_call(errno.ENOMEM)
+    with pytest.raises(ApplyError, match="to send .* bytes to the kernel.*200 operations applied, 99 not applied") as caught:
+        run(kernel, *[service(port, 0) for port in range(1, 300)])
+    assert (len(caught.value.applied), len(caught.value.not_applied), caught.value.unknown) == (200, 99, [])
+    assert len(kernel.services) == 200
+    run(kernel, *[service(port, 0) for port in range(1, 300)])
+    assert len(kernel.services) == 299
+
+
+def test_what_was_applied_before_a_failed_second_look_is_told() -> None:
+    kernel = FakeKernel()
+
+    def lose_every_answer(kernel: FakeKernel) -> None:
+        kernel.reply_limit = 0
+        kernel.interventions[6] = lambda kernel: setattr(kernel, "permitted", False)
+
+    kernel.interventions[5] = lose_every_answer
+    with pytest.raises(ApplyError, match="replies of the kernel were lost.*200 operations applied, of 99 it is not known") as caught:
+        run(kernel, *[service(port, 0) for port in range(1, 300)])
+    assert (len(caught.value.applied), len(caught.value.unknown)) == (200, 99)
 
 
 def test_a_kernel_without_ipvs_is_named() -> None:
