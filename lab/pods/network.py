@@ -69,12 +69,22 @@ class AddressPool:
         self._used.discard(ipaddress.IPv4Address(address))
 
 
-def node_commands(netns: str) -> str:
+def mac(address: str) -> str:
+    """Hardware address made of the pod's address: a node may remember that of an earlier pod for most of a minute."""
+    return "0a:58:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
+
+
+def node_commands(netns: str, address: str) -> str:
     """What `ip -batch` does in the node: one end of a veth pair on the bridge, the other in the pod.
 
     Hairpin lets a pod reach itself through its own Service."""
     veth = veth_name(netns)
-    return f"link add {veth} type veth peer name eth0 netns {netns}\nlink set {veth} master {BRIDGE} up\nlink set {veth} type bridge_slave hairpin on\n"
+    lines = (
+        f"link add {veth} type veth peer name eth0 address {mac(address)} netns {netns}",
+        f"link set {veth} master {BRIDGE} up",
+        f"link set {veth} type bridge_slave hairpin on",
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def pod_commands(address: str, gateway: str) -> str:
@@ -101,7 +111,7 @@ async def attach(netns: str, node_netns: str, address: str, gateway: str, sysctl
     own = [f"{name}={value}" for name, value in sysctls.items() if name.startswith("net.")]
     if own:
         await _ip("netns", "exec", netns, "sysctl", "-q", "-w", *own)
-    await _ip("-n", node_netns, "-batch", "-", script=node_commands(netns))
+    await _ip("-n", node_netns, "-batch", "-", script=node_commands(netns, address))
     await _ip("-n", netns, "-batch", "-", script=pod_commands(address, gateway))
 
 

@@ -233,3 +233,9 @@ def test_the_exit_code_travels_in_the_status() -> None:
     failure = execution.exit_status(3)
     assert failure["reason"] == "NonZeroExitCode"
     assert failure["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
+
+
+def test_a_pod_has_the_hardware_address_of_its_address() -> None:
+    assert network.mac("10.244.3.4") == "0a:58:0a:f4:03:04"
+    first = network.node_commands(network.pod_netns("uid"), "10.244.3.4").splitlines()[0]
+    assert "peer name eth0 address 0a:58:0a:f4:03:04 netns" in first
