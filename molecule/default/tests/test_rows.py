@@ -109,8 +109,8 @@ def test_r10_names_that_answer_the_vip(vm: Host, name: str) -> None:
 def test_r10_names_that_answer_a_cluster_address(vm: Host, core: client.CoreV1Api, name: str) -> None:
     address = core.read_namespaced_service(name, "istio-system").spec.cluster_ip
     assert address.startswith("10.233.")
-    for options in ("", "-T"):
-        assert vm.check_output(f"host {options} -t A {name}.istio-system.svc.cluster.local.").endswith(f"has address {address}"), options
+    # Over UDP only, as row R2 has it: an answer over TCP could only come from dnsmasq's cache. Scenario secure has TCP too.
+    assert vm.check_output(f"host -t A {name}.istio-system.svc.cluster.local.").endswith(f"has address {address}")
 
 
 def test_r11_package_and_units(vm: Host) -> None:
