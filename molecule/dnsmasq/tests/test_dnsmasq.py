@@ -26,7 +26,7 @@ def test_mesh_names_answer_the_vip(spare_vm: Host, name: str) -> None:
 
 def test_cluster_names_answer_cluster_addresses(spare_vm: Host, core: client.CoreV1Api) -> None:
     address = core.read_namespaced_service("istio-pilot", "istio-system").spec.cluster_ip
-    assert spare_vm.check_output(f"host -t A istio-pilot.istio-system.svc.cluster.local.").endswith(f"has address {address}")
+    assert spare_vm.check_output("host -t A istio-pilot.istio-system.svc.cluster.local.").endswith(f"has address {address}")
 
 
 def test_other_names_answer_as_before(spare_vm: Host) -> None:
