@@ -29,6 +29,15 @@ class Shape:
     generation: str
     proxy_mode: str
 
+    @property
+    def has_standins(self) -> bool:
+        """Of the control plane of Istio 1.0.5."""
+        return self.generation in ("citadel", "both")
+
+    @property
+    def has_istiod(self) -> bool:
+        return self.generation in ("istiod", "both")
+
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Shape))
 

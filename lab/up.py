@@ -55,11 +55,6 @@ def _build_director() -> None:
     uml_shim.build()
 
 
-def _has(*generations: str) -> bool:
-    """Whether this lab is of one of these generations."""
-    return config.shape().generation in generations
-
-
 def build_steps() -> list[Step]:
     """The caches; each step costs nothing when its entry exists."""
     version = config.shape().kubernetes
@@ -70,9 +65,9 @@ def build_steps() -> list[Step]:
         Step("package repository", aptrepo.build, 0 if aptrepo.cached() else 15),
         Step("Envoy binary", envoy.build, 0 if envoy.cached() else 10),
     ]
-    if _has("citadel", "both"):
+    if config.shape().has_standins:
         steps.append(Step("sidecar package of 1.0.5", sidecar.build, 0 if envoy.cached() else 20))
-    if _has("istiod", "both"):
+    if config.shape().has_istiod:
         steps += [
             Step(f"Istio {istio.VERSION}", istio.build, 0 if istio.cached() else 330),
             Step("sidecar packages of today", packages.build, 0 if packages.cached() else 15),
@@ -100,7 +95,7 @@ class Bringup:
             *istiod.steps(),
             *kube.last_steps(),
             Step("directors answer", self._directors_answer, 2),
-            *([Step("Istio stand-ins", standins.up, 10)] if _has("citadel", "both") else []),
+            *([Step("Istio stand-ins", standins.up, 10)] if config.shape().has_standins else []),
             Step("package lists of the VMs", self._package_lists, 1),
         ]
 
@@ -115,9 +110,9 @@ class Bringup:
         www = config.www_dir()
         www.mkdir(parents=True, exist_ok=True)
         _link(www / "debian", aptrepo.build())
-        if _has("citadel", "both"):
+        if config.shape().has_standins:
             sidecar.publish(sidecar.build(), www)
-        if _has("istiod", "both"):
+        if config.shape().has_istiod:
             _link(www / "istio", packages.build())
         site = config.topology()
         python = config.venv_python()

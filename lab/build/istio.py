@@ -108,6 +108,4 @@ def _build_images(target: Path) -> None:
         "proxyv2/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": packaging() / "envoy_bootstrap.json",
     }
     for place, source in places.items():
-        (target / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target / place)
-        (target / place).chmod(0o755 if (target / place).parent.name == "bin" else 0o644)
+        store.copy(source, target / place, 0o755 if "/bin/" in place else 0o644)

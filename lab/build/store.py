@@ -1,4 +1,5 @@
 """Content-addressed cache entries that appear complete or not at all."""
+
 from __future__ import annotations
 
 import fcntl
@@ -16,6 +17,19 @@ def key(inputs: Mapping[str, object]) -> str:
     """A short name for everything that decides what a build gives."""
     text = json.dumps(inputs, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest(file: Path) -> str:
+    """The SHA-256 of a file, which may be large."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def copy(source: Path, target: Path, mode: int) -> None:
+    """One file into a tree that is being built."""
+    os.makedirs(target.parent, mode=0o755, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
 
 
 def path(kind: str, inputs: Mapping[str, object]) -> Path:

@@ -71,7 +71,7 @@ def _objects() -> tuple[list[Json], list[Json]]:
 
 def _authority() -> list[Json]:
     """A CA of the lab's own, plugged in; beside Citadel none: istiod then takes Citadel's, and both generations have one root."""
-    if config.shape().generation == "both":
+    if config.shape().has_standins:
         return []
     return [ca.secret(ca.ensure(ca_directory()), rendered.NAMESPACE)]
 
@@ -81,7 +81,7 @@ def _control_plane() -> None:
     name = rendered.service(revision() or "")
     client = Client()
     try:
-        if config.shape().generation == "both":
+        if config.shape().has_standins:
             path = f"/api/v1/namespaces/{rendered.NAMESPACE}/secrets/{CITADEL_SECRET}"
             proc.wait_for(f"Citadel's Secret {CITADEL_SECRET}", lambda: _exists(client, path), READY_TIMEOUT)
         _apply(client, first)

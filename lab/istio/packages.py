@@ -6,8 +6,6 @@ only what pilot-agent calls itself differs.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -63,25 +61,17 @@ def _build(target: Path) -> None:
         package = repository / file_name(version)
         pack(tree, package)
         shutil.rmtree(tree)
-        with open(package, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        package.with_suffix(".deb.sha256").write_text(f"{digest}  {package.name}\n", encoding="utf-8")
+        package.with_suffix(".deb.sha256").write_text(f"{store.digest(package)}  {package.name}\n", encoding="utf-8")
     aptrepo.write_index(repository)
 
 
 def _stage(tree: Path, version: str) -> None:
     """The package's files. Modes of the programs are upstream's postinst's business, as upstream has it."""
     for name, (place, mode) in PLACES.items():
-        _copy(istio.packaging() / name, tree / place, mode)
-    _copy(istio.agent(version), tree / "usr/local/bin/pilot-agent", 0o755)
-    _copy(envoy.build(), tree / "usr/local/bin/envoy", 0o755)
+        store.copy(istio.packaging() / name, tree / place, mode)
+    store.copy(istio.agent(version), tree / "usr/local/bin/pilot-agent", 0o755)
+    store.copy(envoy.build(), tree / "usr/local/bin/envoy", 0o755)
     size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) // 1024
     control = tree / "DEBIAN"
-    _copy(istio.packaging() / "postinst.sh", control / "postinst", 0o755)
+    store.copy(istio.packaging() / "postinst.sh", control / "postinst", 0o755)
     (control / "control").write_text(CONTROL.format(version=version, size=size), encoding="utf-8")
-
-
-def _copy(source: Path, target: Path, mode: int) -> None:
-    os.makedirs(target.parent, mode=0o755, exist_ok=True)
-    shutil.copyfile(source, target)
-    target.chmod(mode)

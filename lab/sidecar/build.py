@@ -30,10 +30,8 @@ def sources() -> list[Path]:
 
 
 def inputs(binary: Path) -> dict[str, object]:
-    with open(binary, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     files = {str(path.relative_to(HERE.parent)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sources()}
-    return {"recipe": RECIPE, "version": VERSION, "envoy": digest, "files": files}
+    return {"recipe": RECIPE, "version": VERSION, "envoy": store.digest(binary), "files": files}
 
 
 def build(binary: Path | None = None) -> Path:
@@ -46,10 +44,8 @@ def publish(package: Path, directory: Path) -> Path:
     """Copy the package and its checksum to where the lab serves files."""
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / PACKAGE
-    with open(package, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     checksum = directory / f"{PACKAGE}.sha256"
-    line = f"{digest}  {PACKAGE}\n"
+    line = f"{store.digest(package)}  {PACKAGE}\n"
     if target.exists() and checksum.exists() and checksum.read_text(encoding="utf-8") == line:
         return target
     checksum.unlink(missing_ok=True)
