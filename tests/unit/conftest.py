@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# A busy machine is no bug: how long an example takes is not judged here.
+hypothesis.settings.register_profile("mesh-expansion", deadline=None)
+hypothesis.settings.load_profile("mesh-expansion")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_lab(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """Unit tests see neither the caches nor the state of a lab that this machine may have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,7 @@ def test_shape_of_a_new_lab(words: list[str], options: dict[str, object], monkey
     called: list[object] = []
     monkeypatch.setattr(cli.deps, "require", lambda: None)
     monkeypatch.setattr(up, "up", lambda given: called.append(given) or 1.0)
+    monkeypatch.setattr(up.kube, "version", lambda: "v1.36.3")
     assert cli.main(["up", *words]) == 0
     assert called == [options]
 
