@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "build/collections")]
 
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.verify import ROWS  # noqa: E402 - found through the path above
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import ROWS  # noqa: E402 - found through the path above
 
 from lab import config  # noqa: E402 - likewise
 

@@ -12,11 +12,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import identity as ident
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.vm_certs_spec import argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import certificates as ident
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.spec import argument_spec
 from ansible_collections.mesh.expansion.plugins.plugin_utils import _pem_writer
 from ansible_collections.mesh.expansion.plugins.plugin_utils._shared_store import SharedStore
 

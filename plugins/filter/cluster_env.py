@@ -48,7 +48,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import bootstrap
 
 
 def cluster_env(service_cidr: str, istio_namespace: str = "istio-system", control_plane_auth: str = "MUTUAL_TLS") -> dict[str, str]:

@@ -57,7 +57,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import resolver
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import resolver
 
 
 def dnsmasq_lines(services: list[dict[str, t.Any]], vip: str, service_cidr: str, upstreams: list[str], listen_address: str = "127.0.0.1") -> list[str]:

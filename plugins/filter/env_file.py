@@ -45,7 +45,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import bootstrap
 
 
 def env_file(text: str, settings: dict[str, t.Any], unset: t.Sequence[str] = ()) -> str:

@@ -51,7 +51,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import verify
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows as verify
 
 
 def expected_names(resources: t.Any, services: t.Any, vip: str, cluster_domain: str = "cluster.local") -> dict[str, str]:

@@ -122,7 +122,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 
 
 def exposed_services(

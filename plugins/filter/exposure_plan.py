@@ -66,7 +66,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 
 
 def exposure_plan(manifests: list[dict[str, t.Any]], live: list[dict[str, t.Any]]) -> dict[str, list[dict[str, t.Any]]]:

@@ -45,7 +45,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import resolver
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import resolver
 
 
 def hosts_entry(text: str, address: str, hostname: str) -> str:

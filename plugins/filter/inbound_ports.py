@@ -43,7 +43,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import bootstrap
 
 
 def inbound_ports(vm_services: list[dict[str, t.Any]], management_ports: t.Sequence[int] = (22,)) -> str:

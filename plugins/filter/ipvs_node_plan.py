@@ -70,8 +70,8 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import drain
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.exposure import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import drain
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError
 
 
 def ipvs_node_plan(services: list[dict[str, t.Any]], address: str, weights: dict[str, dict[str, int]] | None = None) -> dict[str, t.Any]:

@@ -63,7 +63,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 
 
 def ipvs_table(services: list[dict[str, t.Any]], vip: str, nodes: dict[str, str]) -> list[dict[str, t.Any]]:

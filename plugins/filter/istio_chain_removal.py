@@ -37,7 +37,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import bootstrap
 
 
 def istio_chain_removal(saved: str) -> str:

@@ -59,8 +59,8 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_hosts import registrations
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_model import RegistrationError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.hosts import registrations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
 
 
 def mesh_registrations(hosts: list[dict[str, t.Any]], namespace: str = "default", service_account: str = "default") -> list[dict[str, t.Any]]:

@@ -44,7 +44,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.preflight import findings
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import findings
 
 
 def preflight_findings(site: dict[str, t.Any], hosts: dict[str, t.Any], cluster: dict[str, t.Any] | None = None) -> list[str]:

@@ -39,7 +39,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.preflight import required_access, required_objects
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import required_access, required_objects
 
 
 def preflight_questions(site: dict[str, t.Any], hosts: dict[str, t.Any]) -> dict[str, list[dict[str, t.Any]]]:

@@ -44,7 +44,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import resolver
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import resolver
 
 
 def resolv_conf(text: str, servers: list[str], note: str = "Managed by mesh.expansion") -> str:

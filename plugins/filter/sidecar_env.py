@@ -54,7 +54,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import bootstrap
 
 
 def sidecar_env(vm_services: list[dict[str, t.Any]], address: str, namespace: str = "default", management_ports: t.Sequence[int] = (22,)) -> dict[str, str]:

@@ -76,7 +76,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import verify
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows as verify
 
 SCOPES: dict[str, t.Callable[..., list[verify.Row]]] = {
     "exposure": verify.exposure_rows,

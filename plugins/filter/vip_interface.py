@@ -41,8 +41,8 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.exposure import ExposureError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.vip import vip_interface as find_interface
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.vip import vip_interface as find_interface
 
 
 def vip_interface(facts: dict[str, t.Any], vip: str) -> str:

@@ -71,7 +71,7 @@ from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.deb import FIELDS, HEAD_BYTES, DebCompressionError, DebError, control_fields, parse_fields
+from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import FIELDS, HEAD_BYTES, DebCompressionError, DebError, control_fields, parse_fields
 
 
 def read_head(source: str, timeout: int) -> bytes:

@@ -113,7 +113,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils import _dns
+from ansible_collections.mesh.expansion.plugins.module_utils._host import dns
 
 
 def _read_exactly(stream: socket.socket, count: int) -> bytes:
@@ -126,25 +126,25 @@ def _read_exactly(stream: socket.socket, count: int) -> bytes:
     return data
 
 
-def ask(server: str, port: int, name: str, kind: str, protocol: str, timeout: float) -> _dns.Answer:
+def ask(server: str, port: int, name: str, kind: str, protocol: str, timeout: float) -> dns.Answer:
     """One query and its answer."""
     number = random.randrange(1 << 16)
-    query = _dns.encode(number, name, kind)
+    query = dns.encode(number, name, kind)
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     if protocol == "tcp":
         with socket.create_connection((server, port), timeout=timeout) as stream:
             stream.sendall(struct.pack("!H", len(query)) + query)
             (length,) = struct.unpack("!H", _read_exactly(stream, 2))
-            return _dns.decode(_read_exactly(stream, length), number, kind)
+            return dns.decode(_read_exactly(stream, length), number, kind)
     with socket.socket(family, socket.SOCK_DGRAM) as packets:
         packets.settimeout(timeout)
         packets.connect((server, port))
         packets.send(query)
-        answer = _dns.decode(packets.recv(65535), number, kind)
+        answer = dns.decode(packets.recv(65535), number, kind)
     return ask(server, port, name, kind, "tcp", timeout) if answer.truncated else answer
 
 
-def probe(query: dict[str, t.Any], ask_once: t.Callable[[], _dns.Answer], attempts: int, sleep: t.Callable[[float], None]) -> dict[str, t.Any]:
+def probe(query: dict[str, t.Any], ask_once: t.Callable[[], dns.Answer], attempts: int, sleep: t.Callable[[float], None]) -> dict[str, t.Any]:
     """Ask until the answer is the expected one, or no attempt is left."""
     result: dict[str, t.Any] = {}
     for attempt in range(max(1, attempts)):
@@ -153,10 +153,10 @@ def probe(query: dict[str, t.Any], ask_once: t.Callable[[], _dns.Answer], attemp
         result = {"name": query["name"], "type": query["type"], "rcode": "", "addresses": []}
         try:
             answer = ask_once()
-        except (OSError, _dns.DnsError) as exc:
+        except (OSError, dns.DnsError) as exc:
             result["problem"] = "does not answer in time" if isinstance(exc, socket.timeout) else f"does not answer: {exc}"
             continue
-        problem = _dns.problem(answer, query["expect"], query["empty"])
+        problem = dns.problem(answer, query["expect"], query["empty"])
         result.update(rcode=answer.rcode, addresses=list(answer.addresses), problem=problem or "")
         if not problem:
             break
@@ -183,7 +183,7 @@ def main() -> None:
     )
     options = module.params
 
-    def asker(item: dict[str, t.Any]) -> t.Callable[[], _dns.Answer]:
+    def asker(item: dict[str, t.Any]) -> t.Callable[[], dns.Answer]:
         return lambda: ask(options["server"], options["port"], item["name"], item["type"], item["protocol"], options["timeout"])
 
     answers = [probe(item, asker(item), options["attempts"], time.sleep) for item in options["queries"]]

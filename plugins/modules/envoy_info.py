@@ -163,7 +163,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import envoy
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import envoy
 
 
 def reachable(address: str, port: int, timeout: float) -> bool:

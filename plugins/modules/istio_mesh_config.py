@@ -109,7 +109,15 @@ import copy
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.mesh_config import (
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
+    KubeClient,
+    connect,
+    kube_auth_argument_spec,
+)
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import CONFIGMAPS
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.document import (
     Edit,
     MeshConfigError,
     dump_changes,
@@ -120,15 +128,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._istio.mesh_config 
     restore,
     settings_hash,
 )
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.yaml_text import YAML_IMPORT_ERROR
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
-    KubeClient,
-    connect,
-    kube_auth_argument_spec,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import CONFIGMAPS
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import YAML_IMPORT_ERROR
 
 RECORD_ANNOTATION = "mesh.expansion/mesh-settings"
 # Tells one edit from another: the version of the ConfigMap that the last one was made on.

@@ -160,18 +160,6 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration import (
-    Plan,
-    plan_absent,
-    plan_present,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_model import (
-    Registration,
-    RegistrationError,
-    duplicate_address_warnings,
-    parse_registrations,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.yaml_text import dump
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
     KubeClient,
     connect,
@@ -180,6 +168,18 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeConflict, KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import ENDPOINTS, SERVICES
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import (
+    Registration,
+    RegistrationError,
+    duplicate_address_warnings,
+    parse_registrations,
+)
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.plan import (
+    Plan,
+    plan_absent,
+    plan_present,
+)
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import dump
 
 _RESOURCES = {"Service": SERVICES, "Endpoints": ENDPOINTS}
 
@@ -199,7 +199,7 @@ class Registrar:
         self.attempts = 0
 
     def plan(self, registration: Registration) -> Plan:
-        # The Service first, then the Endpoints: see _istio/registration.py for why the order matters.
+        # The Service first, then the Endpoints: see _mesh/register/plan.py for why the order matters.
         service = self._client.get(SERVICES, registration.namespace, registration.name)
         endpoints = self._client.get(ENDPOINTS, registration.namespace, registration.name)
         if self._state == "absent":

@@ -142,7 +142,7 @@ import sys
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.vm_certs_spec import argument_spec
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.spec import argument_spec
 
 # The part that runs on the VM: it reports what is there, public parts only. The action plugin of the same name does the rest.
 FILES = ("root-cert.pem", "cert-chain.pem", "key.pem")

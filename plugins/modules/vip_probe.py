@@ -70,7 +70,7 @@ import ipaddress
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.arp import ProbeError, place_of, probe
+from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import ProbeError, place_of, probe
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import importlib
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 from ansible_collections.mesh.expansion.tests.reference import procedure
 
 NAMES = ["exposed_services", "exposure_manifests", "exposure_plan", "ipvs_table", "vip_interface"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.filter.mesh_registrations import mesh_registrations
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_model import parse_registrations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import parse_registrations
 
 WEB = {"name": "web", "port": 9080, "protocol": "http"}
 

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 
 SERVICES = exposure.exposed_services("secure")
 VIP = "192.0.2.62"

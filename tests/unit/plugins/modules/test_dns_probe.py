@@ -10,7 +10,7 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils import _dns
+from ansible_collections.mesh.expansion.plugins.module_utils._host import dns
 from ansible_collections.mesh.expansion.plugins.modules import dns_probe
 
 
@@ -21,56 +21,56 @@ def answer(query: bytes, addresses: t.Sequence[bytes] = (), rcode: int = 0, kind
 
 
 def test_encode_and_decode() -> None:
-    query = _dns.encode(7, "istio-pilot.istio-system.", "A")
+    query = dns.encode(7, "istio-pilot.istio-system.", "A")
     assert query[12:] == b"\x0bistio-pilot\x0cistio-system\x00\x00\x01\x00\x01"
-    found = _dns.decode(answer(query, [b"\x0a\x00\x00\x02", b"\x0a\x00\x00\x01"]), 7, "A")
-    assert found == _dns.Answer("NOERROR", ("10.0.0.1", "10.0.0.2"), False)
+    found = dns.decode(answer(query, [b"\x0a\x00\x00\x02", b"\x0a\x00\x00\x01"]), 7, "A")
+    assert found == dns.Answer("NOERROR", ("10.0.0.1", "10.0.0.2"), False)
 
 
 def test_decode_passes_over_other_records() -> None:
-    query = _dns.encode(7, "a", "A")
-    assert _dns.decode(answer(query, [b"\x01b\x00"], kind=5), 7, "A").addresses == ()
-    assert _dns.decode(answer(query, rcode=3), 7, "A").rcode == "NXDOMAIN"
-    assert _dns.decode(answer(query, flags=0x8380), 7, "A").truncated
-    six = _dns.encode(7, "a", "AAAA")
-    assert _dns.decode(answer(six, [b"\x20\x01" + b"\0" * 13 + b"\1"], kind=28), 7, "AAAA").addresses == ("2001::1",)
+    query = dns.encode(7, "a", "A")
+    assert dns.decode(answer(query, [b"\x01b\x00"], kind=5), 7, "A").addresses == ()
+    assert dns.decode(answer(query, rcode=3), 7, "A").rcode == "NXDOMAIN"
+    assert dns.decode(answer(query, flags=0x8380), 7, "A").truncated
+    six = dns.encode(7, "a", "AAAA")
+    assert dns.decode(answer(six, [b"\x20\x01" + b"\0" * 13 + b"\1"], kind=28), 7, "AAAA").addresses == ("2001::1",)
 
 
-@pytest.mark.parametrize("message", [b"", b"\0\7\x81", _dns.encode(7, "a", "A"), answer(_dns.encode(8, "a", "A"))])
+@pytest.mark.parametrize("message", [b"", b"\0\7\x81", dns.encode(7, "a", "A"), answer(dns.encode(8, "a", "A"))])
 def test_decode_refuses_what_is_not_the_answer(message: bytes) -> None:
-    with pytest.raises(_dns.DnsError):
-        _dns.decode(message, 7, "A")
+    with pytest.raises(dns.DnsError):
+        dns.decode(message, 7, "A")
 
 
 def test_decode_refuses_a_cut_off_answer() -> None:
-    whole = answer(_dns.encode(7, "a", "A"), [b"\x0a\0\0\1"])
+    whole = answer(dns.encode(7, "a", "A"), [b"\x0a\0\0\1"])
     for length in range(12, len(whole) - 4):
-        with pytest.raises(_dns.DnsError):
-            _dns.decode(whole[:length], 7, "A")
+        with pytest.raises(dns.DnsError):
+            dns.decode(whole[:length], 7, "A")
 
 
 @pytest.mark.parametrize("name", ["", "a..b", "a" * 64])
 def test_encode_refuses(name: str) -> None:
-    with pytest.raises((_dns.DnsError, UnicodeError)):
-        _dns.encode(1, name, "A")
+    with pytest.raises((dns.DnsError, UnicodeError)):
+        dns.encode(1, name, "A")
 
 
 @pytest.mark.parametrize(
     ("found", "expect", "empty", "words"),
     [
-        (_dns.Answer("NOERROR", ("10.0.0.1",), False), None, False, None),
-        (_dns.Answer("NOERROR", ("10.0.0.1",), False), ["10.0.0.1"], False, None),
-        (_dns.Answer("NOERROR", ("10.0.0.1",), False), ["10.0.0.2"], False, "answers 10.0.0.1, expected 10.0.0.2"),
-        (_dns.Answer("NOERROR", ("10.0.0.1", "10.0.0.2"), False), ["10.0.0.2"], False, "expected 10.0.0.2"),
-        (_dns.Answer("NOERROR", (), False), None, False, "NOERROR without an address, expected an address"),
-        (_dns.Answer("NXDOMAIN", (), False), None, False, "answers NXDOMAIN"),
-        (_dns.Answer("NOERROR", (), False), None, True, None),
-        (_dns.Answer("NXDOMAIN", (), False), None, True, "answers NXDOMAIN, expected NOERROR"),
-        (_dns.Answer("NOERROR", ("2001::1",), False), None, True, "answers 2001::1, expected NOERROR"),
+        (dns.Answer("NOERROR", ("10.0.0.1",), False), None, False, None),
+        (dns.Answer("NOERROR", ("10.0.0.1",), False), ["10.0.0.1"], False, None),
+        (dns.Answer("NOERROR", ("10.0.0.1",), False), ["10.0.0.2"], False, "answers 10.0.0.1, expected 10.0.0.2"),
+        (dns.Answer("NOERROR", ("10.0.0.1", "10.0.0.2"), False), ["10.0.0.2"], False, "expected 10.0.0.2"),
+        (dns.Answer("NOERROR", (), False), None, False, "NOERROR without an address, expected an address"),
+        (dns.Answer("NXDOMAIN", (), False), None, False, "answers NXDOMAIN"),
+        (dns.Answer("NOERROR", (), False), None, True, None),
+        (dns.Answer("NXDOMAIN", (), False), None, True, "answers NXDOMAIN, expected NOERROR"),
+        (dns.Answer("NOERROR", ("2001::1",), False), None, True, "answers 2001::1, expected NOERROR"),
     ],
 )
-def test_problem(found: _dns.Answer, expect: list[str] | None, empty: bool, words: str | None) -> None:
-    said = _dns.problem(found, expect, empty)
+def test_problem(found: dns.Answer, expect: list[str] | None, empty: bool, words: str | None) -> None:
+    said = dns.problem(found, expect, empty)
     assert said is None if words is None else said is not None and words in said
 
 
@@ -78,10 +78,10 @@ QUERY = {"name": "a", "type": "A", "expect": None, "empty": False}
 
 
 def test_probe_asks_again_until_it_is_right() -> None:
-    results: list[t.Any] = [OSError("refused"), _dns.Answer("SERVFAIL", (), False), _dns.Answer("NOERROR", ("10.0.0.1",), False)]
+    results: list[t.Any] = [OSError("refused"), dns.Answer("SERVFAIL", (), False), dns.Answer("NOERROR", ("10.0.0.1",), False)]
     slept: list[float] = []
 
-    def once() -> _dns.Answer:
+    def once() -> dns.Answer:
         item = results.pop(0)
         if isinstance(item, Exception):
             raise item
@@ -92,7 +92,7 @@ def test_probe_asks_again_until_it_is_right() -> None:
 
 
 def test_probe_gives_up() -> None:
-    def once() -> _dns.Answer:
+    def once() -> dns.Answer:
         raise TimeoutError
 
     assert dns_probe.probe(QUERY, once, 2, lambda dummy: None)["problem"] == "does not answer in time"
@@ -121,4 +121,4 @@ def _port() -> t.Iterator[int]:
 
 
 def test_ask_repeats_a_truncated_answer_over_tcp(port: int) -> None:
-    assert dns_probe.ask("127.0.0.1", port, "a", "A", "udp", 2) == _dns.Answer("NOERROR", ("10.0.0.1",), False)
+    assert dns_probe.ask("127.0.0.1", port, "a", "A", "udp", 2) == dns.Answer("NOERROR", ("10.0.0.1",), False)

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.mesh_config import MeshConfigError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import CONFIGMAPS
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.document import MeshConfigError
 from ansible_collections.mesh.expansion.plugins.modules.istio_mesh_config import apply
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore

@@ -9,8 +9,8 @@ import io
 import tarfile
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.arp import answering_mac, place_of, probe_frame
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.deb import DebCompressionError, DebError, control_fields
+from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import answering_mac, place_of, probe_frame
+from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import DebCompressionError, DebError, control_fields
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
 from ansible_collections.mesh.expansion.plugins.modules import deb_package_info, kube_access_info

@@ -9,7 +9,7 @@ import json
 import pathlib
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.vip import vip_interface
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.vip import vip_interface
 
 FILES = pathlib.Path(__file__).resolve().parents[4] / "roles/director/files"
 

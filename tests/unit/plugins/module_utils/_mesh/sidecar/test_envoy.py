@@ -12,9 +12,9 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import envoy
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import envoy
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "envoy"
+FIXTURES = pathlib.Path(__file__).resolve().parents[3] / "fixtures" / "envoy"
 POLICY = "outbound|9091||istio-policy.istio-system.svc.cluster.local"
 LISTENER = "192.168.0.81_9080"
 

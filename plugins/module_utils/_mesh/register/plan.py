@@ -18,7 +18,7 @@ import json
 import typing as t
 
 from .endpoints import Entry, JsonObject, Port, entry, pack, unpack
-from .registration_model import Registration, RegistrationError, VmEndpoint, parse_port
+from .model import Registration, RegistrationError, VmEndpoint, parse_port
 
 ACCOUNTS_ANNOTATION = "alpha.istio.io/kubernetes-serviceaccounts"
 RECORD_ANNOTATION = "mesh.expansion/registered"

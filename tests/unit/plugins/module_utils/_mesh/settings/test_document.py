@@ -9,7 +9,7 @@ import difflib
 
 import pytest
 import yaml
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.mesh_config import (
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.document import (
     MISSING,
     Change,
     MeshConfigError,
@@ -21,7 +21,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._istio.mesh_config 
     restore,
     settings_hash,
 )
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.yaml_text import canonical, load
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import canonical, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

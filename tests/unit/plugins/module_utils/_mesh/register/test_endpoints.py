@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.endpoints import Port, entry, pack, unpack
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.endpoints import Port, entry, pack, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 

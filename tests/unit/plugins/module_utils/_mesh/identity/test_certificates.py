@@ -8,7 +8,7 @@ import datetime
 import typing as t
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import identity as ident
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import certificates as ident
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.plugins import mesh_pki as pki

@@ -7,8 +7,8 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.exposure import ExposureError, exposed_services
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError, exposed_services
 from ansible_collections.mesh.expansion.tests.reference import procedure
 
 OWN = {"name": "web-lb", "namespace": "web", "selector": {"app": "web"}, "ports": [{"port": 443}]}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.preflight import (
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import (
     cluster_findings,
     findings,
     required_access,

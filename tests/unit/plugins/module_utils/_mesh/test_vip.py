@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.exposure import ExposureError
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.vip import vip_interface
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.vip import vip_interface
 
 ETH0 = {"ipv4": {"address": "192.168.0.61", "prefix": "24", "netmask": "255.255.255.0"}}
 

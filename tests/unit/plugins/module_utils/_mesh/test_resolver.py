@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure, resolver
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure, resolver
 
 VIP = "192.168.0.62"
 # Literally as in the reference procedure.

@@ -8,21 +8,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration import (
-    ACCOUNTS_ANNOTATION,
-    RECORD_ANNOTATION,
-    plan_absent,
-    plan_present,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.registration_model import (
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import ENDPOINTS, SERVICES
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import KubeRetriesExhausted
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import (
     PROTOCOLS,
     RegistrationError,
     duplicate_address_warnings,
     parse_port,
     parse_registrations,
 )
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import ENDPOINTS, SERVICES
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import KubeRetriesExhausted
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.plan import (
+    ACCOUNTS_ANNOTATION,
+    RECORD_ANNOTATION,
+    plan_absent,
+    plan_present,
+)
 from ansible_collections.mesh.expansion.plugins.modules.istio_register import Registrar, describe
 from hypothesis import given, settings
 from hypothesis import strategies as st

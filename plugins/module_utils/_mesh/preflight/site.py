@@ -9,7 +9,7 @@ import ipaddress
 import re
 import typing as t
 
-from .exposure import ExposureError, exposed_services
+from ..exposure import ExposureError, exposed_services
 
 Site = t.Mapping[str, t.Any]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.exposure import ExposureError, parse_address
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError, parse_address
 
 Service = t.Mapping[str, t.Any]
 

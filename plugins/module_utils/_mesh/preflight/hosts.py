@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .preflight_site import Site, ipv4
-from .registration_hosts import registrations
-from .registration_model import RegistrationError, parse_address
+from ..register.hosts import registrations
+from ..register.model import RegistrationError, parse_address
+from .site import Site, ipv4
 
 Host = t.Mapping[str, t.Any]
 Hosts = t.Mapping[str, Host]

@@ -10,8 +10,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.filter.ipvs_drained import ipvs_drained
 from ansible_collections.mesh.expansion.plugins.filter.ipvs_node_plan import ipvs_node_plan
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import drain
-from ansible_collections.mesh.expansion.plugins.module_utils._istio.exposure import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import drain
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError
 
 
 def server(endpoint, weight=1, **more):

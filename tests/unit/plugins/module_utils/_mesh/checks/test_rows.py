@@ -7,7 +7,8 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import exposure, verify
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows as verify
 
 VIP = "192.168.0.62"
 SERVICES = exposure.exposed_services("reference")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._istio import bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import bootstrap
 
 SERVICES = [{"name": "web", "port": 9080}, {"name": "api", "port": "8443"}, {"name": "web2", "port": 9080}]
 

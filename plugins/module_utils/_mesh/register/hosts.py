@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .registration_model import RegistrationError, parse_address, parse_port, parse_registrations
+from .model import RegistrationError, parse_address, parse_port, parse_registrations
 
 JsonObject = t.Dict[str, t.Any]
 

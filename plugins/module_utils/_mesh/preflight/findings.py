@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .preflight_hosts import Hosts, host_findings
-from .preflight_site import Site, site_findings
+from .hosts import Hosts, host_findings
+from .site import Site, site_findings
 
 JsonObject = t.Dict[str, t.Any]
 
