@@ -1,0 +1,135 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A timer on the host that puts the old state back, unless the run proves in time that the host can still be reached.
+
+Before the first change everything that the run will touch is copied beside a script that puts it back; a transient timer of
+systemd starts it. A step that fails starts the same script at once. It needs neither Ansible nor Python, for a run that was
+cut leaves neither behind. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import typing as t
+
+from . import paths
+from .commands import must, run
+from .footprint import directory
+from .paths import PathState
+
+SECONDS = 45
+"""How long a run may take to prove itself: with the script's own work the old state is back within a minute."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Before:
+    """The state that the script puts back. Of files of unknown content only owner and mode go back."""
+
+    paths: t.Mapping[str, PathState]
+    units: t.Mapping[str, t.Mapping[str, bool]] = dataclasses.field(default_factory=dict)
+    # Programs that run before anything else goes back, and after it.
+    first: t.Sequence[t.Sequence[str]] = ()
+    last: t.Sequence[t.Sequence[str]] = ()
+
+
+def unit(role: str) -> str:
+    return f"mesh-expansion-guard-{role.replace('_', '-')}"
+
+
+def place(role: str) -> str:
+    return f"{directory(role)}/guard"
+
+
+def script(role: str, before: Before) -> str:
+    """The shell script. It goes on after a step that fails: as much as possible goes back."""
+    lines = [
+        "#!/bin/sh",
+        "# Written by mesh.expansion: puts back what a run changed that did not finish, or cut this host off.",
+        f"cd {shlex.quote(place(role))} || exit 1",
+        *(shlex.join(argv) for argv in before.first),
+    ]
+    # Deeper paths first when they go, later when they come.
+    for path in sorted(before.paths, reverse=True):
+        if before.paths[path].kind == paths.ABSENT:
+            lines.append(f"rm -rf -- {shlex.quote(path)}")
+    for number, path in enumerate(sorted(before.paths)):
+        lines += _back(path, before.paths[path], number)
+    lines.append("systemctl daemon-reload")
+    for name, was in before.units.items():
+        # One that was not enabled may have gone with its file.
+        lines.append(f"systemctl --quiet {'enable' if was['enabled'] else 'disable'} {shlex.quote(name)} 2>/dev/null")
+        lines.append(f"systemctl {'restart' if was['active'] else 'stop'} {shlex.quote(name)} 2>/dev/null")
+    lines += [shlex.join(argv) for argv in before.last]
+    return "\n".join([*lines, "exit 0"]) + "\n"
+
+
+def _back(path: str, state: PathState, number: int) -> list[str]:
+    quoted, beside = shlex.quote(path), shlex.quote(f"{path}.mesh-expansion-back")
+    owner = shlex.quote(f"{state.owner}:{state.group}")
+    if state.kind == paths.LINK:
+        return [f"ln -sfn -- {shlex.quote(state.target)} {beside} && mv -f -T -- {beside} {quoted}"]
+    if state.kind == paths.DIRECTORY:
+        return [f"mkdir -p -- {quoted} && chown {owner} {quoted} && chmod {state.mode} {quoted}"]
+    if state.kind == paths.FILE and state.content is None:
+        return [f"chown {owner} {quoted} && chmod {state.mode} {quoted}"]
+    if state.kind == paths.FILE:
+        return [f"cp -- {number} {beside} && chown {owner} {beside} && chmod {state.mode} {beside} && mv -f -T -- {beside} {quoted}"]
+    return []
+
+
+def prepare(role: str, before: Before) -> None:
+    """Copies and script, on disk before the first change."""
+    paths.put(place(role), paths.NOTHING)
+    paths.put(place(role), paths.directory("0700"))
+    for number, path in enumerate(sorted(before.paths)):
+        content = before.paths[path].content
+        if content is not None:
+            paths.put(f"{place(role)}/{number}", PathState(paths.FILE, "root", "root", "0600", content))
+    paths.put(f"{place(role)}/restore.sh", paths.text_file(script(role, before), "0700"))
+
+
+def arm(role: str, seconds: int = SECONDS) -> None:
+    """Start the timer, anew if it runs."""
+    disarm(role)
+    must(
+        [
+            "systemd-run",
+            "--quiet",
+            f"--unit={unit(role)}",
+            f"--on-active={seconds}s",
+            "--timer-property=AccuracySec=100ms",
+            "--description=mesh.expansion: put the old state back unless the run confirms the new one",
+            "/bin/sh",
+            f"{place(role)}/restore.sh",
+        ]
+    )
+
+
+def disarm(role: str) -> None:
+    run(["systemctl", "stop", f"{unit(role)}.timer"])
+    run(["systemctl", "reset-failed", f"{unit(role)}.timer", f"{unit(role)}.service"])
+
+
+def armed(role: str) -> bool:
+    return run(["systemctl", "is-active", "--quiet", f"{unit(role)}.timer"]).rc == 0
+
+
+def put_back(role: str) -> None:
+    """What the timer would do, now."""
+    disarm(role)
+    must(["/bin/sh", f"{place(role)}/restore.sh"], seconds=180)
+    paths.put(place(role), paths.NOTHING)
+
+
+def confirm(role: str) -> bool:
+    """The new state stays. False when the timer was faster, and the old state is back."""
+    if not os.path.isdir(place(role)):
+        return True
+    kept = armed(role)
+    disarm(role)
+    if kept:
+        paths.put(place(role), paths.NOTHING)
+    return kept
