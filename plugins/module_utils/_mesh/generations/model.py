@@ -1,0 +1,36 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs from one generation of Istio's control plane to the next, as data. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Generation:
+    """One generation. Roles loop over this data; a name is compared in the registry only."""
+
+    name: str
+    # For messages, such as "Istio 1.0 to 1.4".
+    releases: str
+    # Lists of exposed Services to choose from, the default first.
+    profiles: t.Sequence[str]
+    # The row of the procedure that an exposed Service carries, by the Service's name.
+    service_rows: t.Mapping[str, str]
+    # How the sidecar may talk to the control plane, the default first.
+    control_plane_auth: t.Sequence[str]
+    # Keys of the mesh document that let VMs take traffic, with their values.
+    mesh_settings: t.Mapping[str, t.Any]
+    # The ConfigMap with the mesh document, and the Deployment that reads it at start.
+    mesh_configmap: str
+    control_plane_deployment: str
+    # The Service by whose short name a VM's resolver is tried.
+    probe_service: str
+    # The Secret with a service account's key and certificate.
+    identity_secret: t.Callable[[str], str]
+    identity_remedy: str
+    # The Debian package of the sidecar.
+    package: str

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of a site by name: what a role's defaults ask for. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .errors import MeshError
+from .site import Site
+
+_EXPOSED = ("mesh_control_plane", "mesh_exposed_profile", "mesh_exposed_services", "mesh_istio_namespace", "mesh_dns_namespace", "mesh_cluster_domain")
+
+
+class Part(t.NamedTuple):
+    """How a part is made, and the variables that must be right for it."""
+
+    value: t.Callable[[Site], t.Any]
+    needs: t.Sequence[str] = ()
+    # Whether the other hosts of the inventory are looked at.
+    hosts: bool = False
+
+
+PARTS: dict[str, Part] = {
+    "vip": Part(lambda site: site.vip, ["mesh_vip"]),
+    "service_cidr": Part(lambda site: site.service_cidr, ["mesh_service_cidr"]),
+    "istio_namespace": Part(lambda site: site.istio_namespace, ["mesh_istio_namespace"]),
+    "dns_namespace": Part(lambda site: site.dns_namespace, ["mesh_dns_namespace"]),
+    "cluster_domain": Part(lambda site: site.cluster_domain, ["mesh_cluster_domain"]),
+    "trust_domain": Part(lambda site: site.trust_domain, ["mesh_trust_domain"]),
+    "control_plane": Part(lambda site: site.generation.name, ["mesh_control_plane"]),
+    "control_plane_auth": Part(lambda site: site.control_plane_auth, ["mesh_control_plane_auth"]),
+    "mesh_settings": Part(lambda site: dict(site.generation.mesh_settings), ["mesh_control_plane"]),
+    "mesh_configmap": Part(lambda site: site.generation.mesh_configmap, ["mesh_control_plane"]),
+    "control_plane_deployment": Part(lambda site: site.generation.control_plane_deployment, ["mesh_control_plane"]),
+    "upstream_dns": Part(lambda site: list(site.upstream_dns), ["mesh_upstream_dns"]),
+    "probe_names": Part(Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]),
+    "exposed_services": Part(Site.exposed_services, _EXPOSED),
+    "sidecar_package": Part(lambda site: site.sidecar_package, ["mesh_sidecar_package"]),
+    "sidecar_checksum": Part(lambda site: site.sidecar_checksum, ["mesh_sidecar_checksum"]),
+    "kubeconfig": Part(lambda site: site.kubeconfig),
+    "context": Part(lambda site: site.context),
+    "client": Part(lambda site: dict(site.client)),
+    "expect": Part(lambda site: site.expect),
+    "nodes": Part(Site.node_addresses, hosts=True),
+    "vms": Part(lambda site: [vm.as_dict() for vm in site.vms.values()], hosts=True),
+    "vm_addresses": Part(lambda site: list(dict.fromkeys(vm.address for vm in site.vms.values())), hosts=True),
+}
+
+
+def part(name: str) -> Part:
+    if name not in PARTS:
+        raise MeshError(f"a site has no part {name!r}; there are {', '.join(sorted(PARTS))}")
+    return PARTS[name]
+
+
+def value_of(found: Part, site: Site) -> t.Any:
+    """The part's value, or the first problem of a variable that it needs."""
+    for problem in site.problems:
+        if problem.variable in found.needs:
+            raise MeshError(problem.text)
+    return found.value(site)

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of a site mean, and every sentence about one that cannot be used."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import parts, site
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+
+VARIABLES: dict[str, Any] = {
+    "mesh_vip": "192.168.0.62",
+    "mesh_service_cidr": "10.233.0.0/16",
+    "mesh_pod_cidr": "10.244.0.0/16",
+    "mesh_dhcp_ranges": ["192.168.0.100-192.168.0.199", "192.168.1.0/25"],
+    "mesh_upstream_dns": ["9.9.9.9"],
+    "mesh_sidecar_package": "http://192.168.0.1:8000/istio-sidecar.deb",
+    "mesh_sidecar_checksum": "sha256:" + "0" * 64,
+}
+HOSTS: dict[str, dict[str, Any]] = {
+    "lvs1": {"ansible_host": "192.168.0.61"},
+    "k8s-node1": {"ansible_host": "192.168.0.71"},
+    "192.168.0.72": {},
+    "web1": {"ansible_host": "203.0.113.9", "mesh_vm_address": "192.168.0.81", "mesh_vm_services": [{"name": "web"}]},
+    "web2": {"ansible_host": "192.168.0.82", "mesh_vm_namespace": "shop", "mesh_service_account": "till"},
+}
+GROUPS = {"director": ["lvs1"], "k8s_nodes": ["k8s-node1", "192.168.0.72"], "vms": ["web1", "web2"]}
+
+
+def parsed(changes: dict[str, Any] | None = None, hosts: dict[str, dict[str, Any]] | None = None) -> site.Site:
+    variables = {**VARIABLES, **(changes or {})}
+    all_hosts = {name: {**HOSTS[name], **(hosts or {}).get(name, {})} for name in HOSTS}
+    return site.parse(variables.get, GROUPS, lambda name: all_hosts[name].get)
+
+
+def test_a_good_site() -> None:
+    good = parsed()
+    assert good.problems == ()
+    assert {name: host.address for name, host in good.hosts.items()} == {
+        "lvs1": "192.168.0.61",
+        "k8s-node1": "192.168.0.71",
+        "192.168.0.72": "192.168.0.72",
+        "web1": "192.168.0.81",
+        "web2": "192.168.0.82",
+    }
+    assert good.vms["web2"].as_dict() == {
+        "name": "web2",
+        "address": "192.168.0.82",
+        "namespace": "shop",
+        "service_account": "till",
+        "services": [],
+    }
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        good.vip = "1.2.3.4"  # type: ignore[misc]
+
+
+def test_what_is_not_set_has_a_default() -> None:
+    least = parsed({name: None for name in VARIABLES if name not in ("mesh_vip", "mesh_service_cidr", "mesh_sidecar_package")})
+    assert least.problems == ()
+    assert (least.generation.name, least.profile, least.control_plane_auth) == ("citadel", "secure", "MUTUAL_TLS")
+    assert (least.istio_namespace, least.dns_namespace, least.cluster_domain) == ("istio-system", "kube-system", "cluster.local")
+
+
+LINES = [
+    ({"mesh_vip": ""}, r"^mesh_vip: not set\. Set it to a free address in the director's subnet"),
+    ({"mesh_vip": None}, r"^mesh_vip: not set\. Set it to a free address in the director's subnet"),
+    ({"mesh_vip": "192.168.0.300"}, r"^mesh_vip: '192\.168\.0\.300' is not a usable IPv4 address\. Set it"),
+    ({"mesh_vip": "192.168.1"}, r"^mesh_vip: '192\.168\.1' is not a usable IPv4 address\. Set it"),
+    ({"mesh_vip": "127.0.0.1"}, r"^mesh_vip: '127\.0\.0\.1' is not a usable IPv4 address\. Set it"),
+    ({"mesh_vip": "10.233.0.9"}, r"^mesh_vip: 10\.233\.0\.9 lies in mesh_service_cidr 10\.233\.0\.0/16.*Choose an address"),
+    ({"mesh_vip": "10.244.0.9"}, r"^mesh_vip: 10\.244\.0\.9 lies in mesh_pod_cidr.*Choose an address outside"),
+    ({"mesh_vip": "192.168.0.150"}, r"^mesh_vip: 192\.168\.0\.150 lies in mesh_dhcp_ranges.*Choose an address outside"),
+    ({"mesh_vip": "192.168.1.127"}, r"^mesh_vip: 192\.168\.1\.127 lies in mesh_dhcp_ranges"),
+    ({"mesh_service_cidr": ""}, r"^mesh_service_cidr: not set\. Set it to the cluster's Service CIDR"),
+    ({"mesh_service_cidr": "10.233.0.1/16"}, r"^mesh_service_cidr: '10\.233\.0\.1/16' is not an IPv4 network\. Write it as"),
+    ({"mesh_service_cidr": "10.233.0.0"}, r"^mesh_service_cidr: '10\.233\.0\.0' is not an IPv4 network\. Write it as"),
+    ({"mesh_pod_cidr": "10.244.0.0/99"}, r"^mesh_pod_cidr: '10\.244\.0\.0/99' is not an IPv4 network\. Write the cluster's"),
+    ({"mesh_pod_cidr": ["10.200.0.0/16", "10.233.64.0/18"]}, r"^mesh_pod_cidr: 10\.233\.64\.0/18 is in mesh_service_cidr 10\.233\.0\.0/16"),
+    ({"mesh_pod_cidr": "192.168.0.80/31"}, r"^web1: its address 192\.168\.0\.81 lies in mesh_pod_cidr.*this VM\. Correct"),
+    ({"mesh_service_cidr": "192.168.0.72/32"}, r"^192\.168\.0\.72: its address 192\.168\.0\.72 lies in mesh_service_cidr.*this node\. Correct"),
+    ({"mesh_dhcp_ranges": "all"}, r"^mesh_dhcp_ranges: 'all' is no range\. Write first-last or a network"),
+    ({"mesh_control_plane": "istiod"}, r"^mesh_control_plane: 'istiod' is not supported by this version, only 'citadel'"),
+    ({"mesh_control_plane": "x"}, r"^mesh_control_plane: 'x' is not known\. Set it to 'citadel'"),
+    ({"mesh_exposed_profile": "all"}, r"^mesh_exposed_profile: 'all' is not known\. Set it to 'secure' or 'reference'"),
+    ({"mesh_control_plane_auth": "tls"}, r"^mesh_control_plane_auth: 'tls' is not known\. Set it to 'MUTUAL_TLS' or 'NONE'"),
+    ({"mesh_exposed_overrides": {"nope": {}}}, r"^mesh_exposed_services or mesh_exposed_overrides: .*nope.*Correct the entry"),
+    ({"mesh_istio_namespace": "Istio"}, r"^mesh_istio_namespace: 'Istio' is not a namespace name\. Use lower-case"),
+    ({"mesh_dns_namespace": ""}, r"^mesh_dns_namespace: '' is not a namespace name\. Use lower-case"),
+    ({"mesh_cluster_domain": "a..b"}, r"^mesh_cluster_domain: 'a\.\.b' is not a domain name\. Set it to the cluster's"),
+    ({"mesh_trust_domain": "a_b"}, r"^mesh_trust_domain: 'a_b' is not a domain name"),
+    ({"mesh_upstream_dns": "8.8.8.8"}, r"^mesh_upstream_dns: '8\.8\.8\.8' is not a list\. Write a list"),
+    ({"mesh_upstream_dns": ["dns"]}, r"^mesh_upstream_dns: 'dns' is not an IP address\. Give name servers by address"),
+    ({"mesh_upstream_dns": ["192.168.0.62"]}, r"^mesh_upstream_dns: 192\.168\.0\.62 is mesh_vip.*Name the servers"),
+    ({"mesh_sidecar_package": ""}, r"^mesh_sidecar_package: not set\. Set it to the path on the control node, or the URL"),
+    ({"mesh_sidecar_checksum": "abc"}, r"^mesh_sidecar_checksum: 'abc' is not a checksum\. Write algorithm:value"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), LINES)
+def test_what_cannot_be_used(changes: dict[str, Any], line: str) -> None:
+    texts = [problem.text for problem in parsed(changes).problems]
+    assert len(texts) == 1, texts
+    assert re.search(line, texts[0]), texts[0]
+
+
+def test_an_address_that_is_none_is_the_preflight_s_business() -> None:
+    assert parsed(hosts={"web1": {"mesh_vm_address": "web1.example.com"}}).problems == ()
+
+
+def test_parts_say_which_variable_they_lack() -> None:
+    broken = parsed({"mesh_vip": None, "mesh_sidecar_checksum": "abc"})
+    assert parts.value_of(parts.part("service_cidr"), broken) == "10.233.0.0/16"
+    assert parts.value_of(parts.part("nodes"), broken) == {"k8s-node1": "192.168.0.71", "192.168.0.72": "192.168.0.72"}
+    assert parts.value_of(parts.part("vm_addresses"), broken) == ["192.168.0.81", "192.168.0.82"]
+    for name in ("vip", "probe_names"):
+        with pytest.raises(MeshError, match=r"^mesh_vip: not set\. Set it to"):
+            parts.value_of(parts.part(name), broken)
+    with pytest.raises(MeshError, match="^mesh_sidecar_checksum: 'abc'"):
+        parts.value_of(parts.part("sidecar_checksum"), broken)
+    with pytest.raises(MeshError, match="no part 'vipp'; there are client, "):
+        parts.part("vipp")
+
+
+@pytest.mark.parametrize("name", parts.PARTS)
+def test_every_part_of_a_good_site_has_a_value(name: str) -> None:
+    value = parts.value_of(parts.part(name), parsed())
+    assert value is not None
+    assert all(variable.startswith("mesh_") for variable in parts.part(name).needs)
+
+
+def test_names_that_a_vm_s_resolver_must_know() -> None:
+    names = parsed({"mesh_istio_namespace": "mesh", "mesh_cluster_domain": "corp.example"}).probe_names()
+    assert names == [
+        {"name": "istio-pilot", "expect": ["192.168.0.62"]},
+        {"name": "istio-pilot", "type": "AAAA", "empty": True},
+        {"name": "istio-pilot.mesh.svc.corp.example"},
+        {"name": "example.com"},
+    ]
