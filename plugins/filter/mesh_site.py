@@ -14,6 +14,7 @@ description:
     gives one part of it. The defaults of all roles are made with it, so that no two of them can differ.
   - A host has one address, C(mesh_vm_address), or else C(ansible_host), or else its name in the inventory.
   - A variable that the part needs and that is missing or cannot be used is an error that names the variable, its value and the way out.
+  - Any variable C(mesh_*) may be given as a keyword, and then counts in place of the host's own.
 positional: part
 options:
   _input:
@@ -61,6 +62,10 @@ EXAMPLES = r"""
 - name: Show this host's address
   ansible.builtin.debug:
     msg: "{{ (inventory_hostname | mesh.expansion.mesh_site('self')).address }}"
+
+- name: Show the names that a resolver is tried with, for another virtual address
+  ansible.builtin.debug:
+    msg: "{{ inventory_hostname | mesh.expansion.mesh_site('probe_names', mesh_vip='192.0.2.62') }}"
 """
 
 RETURN = r"""
@@ -79,12 +84,12 @@ from jinja2 import pass_context
 
 
 @pass_context
-def mesh_site(context: t.Any, host: str, part: str) -> t.Any:
+def mesh_site(context: t.Any, host: str, part: str, **given: t.Any) -> t.Any:
     try:
         if part == "self":
             return _variables.own(context, host).as_dict()
         found = parts.part(part)
-        return parts.value_of(found, _variables.site(context, host, found.hosts))
+        return parts.value_of(found, _variables.site(context, host, found.hosts, given))
     except MeshError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

@@ -60,6 +60,7 @@ def test_where_variables_come_from(root: Path, tmp_path: Path) -> None:
     ("expression", "message"),
     [
         ("inventory_hostname | mesh.expansion.mesh_site('vip')", "mesh_vip: 'x' is not a usable IPv4 address. Set it to"),
+        ("inventory_hostname | mesh.expansion.mesh_site('vip', mesh_vip='::1')", "mesh_vip: '::1' is not a usable IPv4 address"),
         ("inventory_hostname | mesh.expansion.mesh_site('vipp')", "a site has no part 'vipp'; there are"),
         ("'nobody' | mesh.expansion.mesh_site('self')", "there is no host 'nobody' in the inventory"),
     ],
