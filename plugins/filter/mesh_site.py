@@ -43,6 +43,7 @@ options:
       - probe_names
       - exposed_services
       - sidecar_package
+      - sidecar_packages
       - sidecar_checksum
       - kubeconfig
       - context

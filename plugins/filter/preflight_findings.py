@@ -10,20 +10,28 @@ short_description: Decide what would make a run fail
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.0.0"
 description:
-  - Takes what the role P(mesh.expansion.preflight#role) gathered and returns one line for each finding. A line names the
-    variable or object, its value, and the fix.
-positional: hosts, cluster
+  - Judges the site's variables and what the role P(mesh.expansion.preflight#role) saw, and returns one line for each finding. A line
+    names the variable or object, its value, and the fix.
+positional: looks, cluster, packages, rules
 options:
   _input:
-    description: The site's variables, as the role passes them.
-    type: dictionary
+    description: Name of the host in the inventory whose variables are the site's, as a rule V(inventory_hostname).
+    type: string
     required: true
-  hosts:
-    description: What was found on each host, by inventory name.
+  looks:
+    description: What M(mesh.expansion.preflight_look) returned on each host of the run, by inventory name.
     type: dictionary
     required: true
   cluster:
     description: What M(mesh.expansion.kube_access_info) returned; empty when it was not asked.
+    type: dictionary
+    default: {}
+  packages:
+    description: What M(mesh.expansion.deb_package_info) returned on the control node, by the path as C(mesh_sidecar_package) has it.
+    type: dictionary
+    default: {}
+  rules:
+    description: The role's own variables, C(supported_os), C(manage_arp) and C(allow_downgrade).
     type: dictionary
     default: {}
 """
@@ -32,7 +40,7 @@ EXAMPLES = r"""
 ---
 - name: Show what is wrong with the variables
   ansible.builtin.debug:
-    msg: "{{ {'vip': '192.168.0.62'} | mesh.expansion.preflight_findings({}) }}"
+    msg: "{{ inventory_hostname | mesh.expansion.preflight_findings({}) }}"
 """
 
 RETURN = r"""
@@ -45,10 +53,24 @@ _value:
 import typing as t
 
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import findings
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.hosts import Rules
+from ansible_collections.mesh.expansion.plugins.plugin_utils import _variables
+from jinja2 import pass_context
+
+Json = t.Dict[str, t.Any]
 
 
-def preflight_findings(site: dict[str, t.Any], hosts: dict[str, t.Any], cluster: dict[str, t.Any] | None = None) -> list[str]:
-    return findings(site, hosts, cluster or {})
+@pass_context
+def preflight_findings(
+    context: t.Any, host: str, looks: Json, cluster: Json | None = None, packages: Json | None = None, rules: Json | None = None
+) -> list[str]:
+    site = _variables.site(context, host)
+    seen = {name: {**look} for name, look in looks.items()}
+    for name in set(seen) & set(site.packages):
+        read = (packages or {}).get(site.packages[name])
+        if read is not None:
+            seen[name]["package"] = {**read, "source": site.packages[name], "read_on": "the control node"}
+    return findings(site, seen, cluster or {}, Rules(**{"supported_os": {}, **(rules or {})}))
 
 
 class FilterModule:

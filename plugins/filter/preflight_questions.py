@@ -12,15 +12,19 @@ version_added: "1.0.0"
 description:
   - Returns the rights that the collection's roles use and the objects that they expect, in the form that
     M(mesh.expansion.kube_access_info) takes.
-positional: hosts
+positional: configmap, deployment
 options:
   _input:
-    description: The site's variables, as the role P(mesh.expansion.preflight#role) passes them.
-    type: dictionary
+    description: Name of the host in the inventory whose variables are the site's, as a rule V(inventory_hostname).
+    type: string
     required: true
-  hosts:
-    description: The hosts with their services, by inventory name.
-    type: dictionary
+  configmap:
+    description: ConfigMap with the mesh configuration.
+    type: string
+    required: true
+  deployment:
+    description: Deployment of the control plane, which reads it.
+    type: string
     required: true
 """
 
@@ -28,7 +32,7 @@ EXAMPLES = r"""
 ---
 - name: Show the rights
   ansible.builtin.debug:
-    msg: "{{ ({'istio_namespace': 'istio-system'} | mesh.expansion.preflight_questions({})).access }}"
+    msg: "{{ (inventory_hostname | mesh.expansion.preflight_questions('istio', 'istio-pilot')).access }}"
 """
 
 RETURN = r"""
@@ -39,11 +43,18 @@ _value:
 
 import typing as t
 
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import required_access, required_objects
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import required_access, required_objects
+from ansible_collections.mesh.expansion.plugins.plugin_utils import _variables
+from jinja2 import pass_context
 
 
-def preflight_questions(site: dict[str, t.Any], hosts: dict[str, t.Any]) -> dict[str, list[dict[str, t.Any]]]:
-    return {"access": required_access(site, hosts), "objects": required_objects(site, hosts)}
+@pass_context
+def preflight_questions(context: t.Any, host: str, configmap: str, deployment: str) -> dict[str, list[dict[str, t.Any]]]:
+    site = _variables.site(context, host)
+    return {
+        "access": required_access(site, configmap, deployment),
+        "objects": required_objects(site, configmap, deployment),
+    }
 
 
 class FilterModule:

@@ -64,44 +64,8 @@ architecture:
   sample: amd64
 """
 
-import re
-import tempfile
-import typing as t
-from urllib.error import HTTPError, URLError
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
-from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import FIELDS, HEAD_BYTES, DebCompressionError, DebError, control_fields, parse_fields
-
-
-def read_head(source: str, timeout: int) -> bytes:
-    """The first bytes of the file or of the URL's answer."""
-    if re.match(r"(https?|ftp)://", source):
-        with open_url(source, timeout=timeout, headers={"Range": f"bytes=0-{HEAD_BYTES - 1}"}) as answer:
-            return t.cast(bytes, answer.read(HEAD_BYTES))
-    with open(source, "rb") as handle:
-        return handle.read(HEAD_BYTES)
-
-
-def inspect(source: str, timeout: int, dpkg_deb: t.Callable[[bytes], str | None]) -> dict[str, t.Any]:
-    """What is known about the package, or why it is not known. `dpkg_deb` prints the fields, if it is installed."""
-    try:
-        head = read_head(source, timeout)
-    except HTTPError as exc:
-        return {"exists": exc.code not in (404, 410), "error": f"the server answers {exc.code} {exc.reason}"}
-    except (URLError, OSError) as exc:
-        reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or exc
-        return {"exists": False, "error": str(reason)}
-    try:
-        fields = control_fields(head)
-    except DebCompressionError as exc:
-        printed = dpkg_deb(head)
-        if printed is None:
-            return {"exists": True, "error": str(exc)}
-        fields = parse_fields(printed)
-    except DebError as exc:
-        return {"exists": True, "error": str(exc)}
-    return {"exists": True, "error": "", **{name.lower(): fields.get(name, "") for name in FIELDS}}
+from ansible_collections.mesh.expansion.plugins.module_utils._host.deb_source import inspect
 
 
 def main() -> None:
@@ -112,19 +76,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-
-    def dpkg_deb(head: bytes) -> str | None:
-        program = module.get_bin_path("dpkg-deb")
-        if program is None:
-            return None
-        # A file and not standard input: dpkg-deb stops reading early, which would look like an error.
-        with tempfile.NamedTemporaryFile(suffix=".deb") as handle:
-            handle.write(head)
-            handle.flush()
-            status, output, _errors = module.run_command([program, "--field", handle.name, *FIELDS])
-        return output if status == 0 else None
-
-    module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"], dpkg_deb))
+    module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"]))
 
 
 if __name__ == "__main__":

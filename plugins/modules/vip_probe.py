@@ -67,10 +67,11 @@ answered_by:
 """
 
 import ipaddress
-import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import ProbeError, place_of, probe
+from ansible_collections.mesh.expansion.plugins.module_utils._host import addresses
+from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import probe
+from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 
 
 def main() -> None:
@@ -83,15 +84,17 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    count, wait = module.params["count"], module.params["wait"]
     try:
-        address = str(ipaddress.IPv4Address(module.params["address"]))
-        _rc, output, _err = module.run_command(["ip", "-j", "-4", "address", "show"], check_rc=True)
-        interface, held = place_of(address, json.loads(output))
-        interface = module.params["interface"] or interface
-        answered_by = probe(interface, address, module.params["count"], module.params["wait"]) if interface else []
+        address = ipaddress.IPv4Address(module.params["address"])
+        _interfaces, places = addresses.look()
+        homes = addresses.home_of(places, address)
+        interface = module.params["interface"] or (homes[0] if homes else "")
+        held = bool(addresses.of_address(places, address))
+        answered_by = probe(interface, str(address), count, wait) if interface else []
     except ValueError as exc:
         module.fail_json(msg=f"address: {exc}. Give an IPv4 address.")
-    except ProbeError as exc:
+    except HostError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, interface=interface, held=held, answered_by=answered_by)
 

@@ -78,6 +78,8 @@ class Site:
     directors: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
     nodes: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
     vms: t.Mapping[str, Vm] = dataclasses.field(default_factory=dict)
+    # Of each VM: the path or URL of its sidecar package.
+    packages: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     problems: t.Sequence[Problem] = ()
 
     @property
@@ -170,6 +172,7 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         directors={name: Host(name, address_of(host_read(name), name)) for name in groups.get("director") or []},
         nodes={name: Host(name, address_of(host_read(name), name)) for name in groups.get("k8s_nodes") or []},
         vms={name: vm_of(host_read(name), name) for name in groups.get("vms") or []},
+        packages={name: str(host_read(name)("mesh_sidecar_package") or "") for name in groups.get("vms") or []},
     )
     problems += [*_addresses(site), *_names(site), *_upstream_dns(site), *_package(site)]
     if not {problem.variable for problem in problems} & set(_OF_EXPOSURE):

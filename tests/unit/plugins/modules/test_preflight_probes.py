@@ -9,11 +9,12 @@ import io
 import tarfile
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import answering_mac, place_of, probe_frame
+from ansible_collections.mesh.expansion.plugins.module_utils._host import deb_source
+from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import answering_mac, probe_frame
 from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import DebCompressionError, DebError, control_fields
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
-from ansible_collections.mesh.expansion.plugins.modules import deb_package_info, kube_access_info
+from ansible_collections.mesh.expansion.plugins.modules import kube_access_info
 
 from tests.unit.plugins.fake_kube import FakeKube
 
@@ -42,18 +43,6 @@ def test_only_another_host_s_claim_counts():
     assert answering_mac(b"short", OWN, VIP) is None
     # The probe of a second host for the same address claims nothing.
     assert answering_mac(probe_frame(OTHER, VIP), OWN, VIP) is None
-
-
-def test_the_place_is_the_narrowest_subnet_and_no_single_address():
-    def interface(name, *addresses):
-        pairs = (address.split("/") for address in addresses)
-        return {"ifname": name, "addr_info": [{"local": a, "prefixlen": int(p)} for a, p in pairs]}
-
-    wide, near = interface("w", "192.168.1.1/16"), interface("eth0", "192.168.0.61/24")
-    assert place_of(VIP, [wide, near]) == ("eth0", False)
-    assert place_of(VIP, [interface("lo", "192.168.0.62/32"), near]) == ("eth0", True)
-    assert place_of(VIP, [interface("eth0", "10.0.0.1/24")]) == ("", False)
-    assert place_of(VIP, [{"ifname": "x"}]) == ("", False)
 
 
 def deb(control="Package: istio-sidecar\nVersion: 1.0.5\nArchitecture: amd64\nDescription: x\n more: y\n", name="control.tar.gz"):
@@ -89,24 +78,26 @@ def test_unusable_packages(data, message):
         control_fields(data)
 
 
-def test_zstd_is_left_to_dpkg_deb(tmp_path):
+def test_zstd_is_left_to_dpkg_deb(tmp_path, monkeypatch):
     data = deb(name="control.tar.zst").replace(b"\x1f\x8b", b"\x28\xb5")
     with pytest.raises(DebCompressionError):
         control_fields(data)
     path = tmp_path / "x.deb"
     path.write_bytes(data)
-    found = deb_package_info.inspect(str(path), 5, lambda head: "Package: a\nVersion: 1\nArchitecture: arm64\n" if head == data else None)
+    monkeypatch.setattr(deb_source, "_dpkg_deb", lambda head: "Package: a\nVersion: 1\nArchitecture: arm64\n" if head == data else None)
+    found = deb_source.inspect(str(path), 5)
     assert found == {"exists": True, "error": "", "package": "a", "version": "1", "architecture": "arm64"}
-    assert "without dpkg-deb" in deb_package_info.inspect(str(path), 5, lambda _head: None)["error"]
+    monkeypatch.setattr(deb_source, "_dpkg_deb", lambda _head: None)
+    assert "without dpkg-deb" in deb_source.inspect(str(path), 5)["error"]
 
 
 def test_files_and_what_is_missing(tmp_path):
     path = tmp_path / "x.deb"
     path.write_bytes(deb())
-    assert deb_package_info.inspect(str(path), 5, lambda _head: None)["architecture"] == "amd64"
-    missing = deb_package_info.inspect(str(tmp_path / "y.deb"), 5, lambda _head: None)
+    assert deb_source.inspect(str(path), 5)["architecture"] == "amd64"
+    missing = deb_source.inspect(str(tmp_path / "y.deb"), 5)
     assert missing == {"exists": False, "error": "No such file or directory"}
-    nobody = deb_package_info.inspect("http://127.0.0.1:1/x.deb", 5, lambda _head: None)
+    nobody = deb_source.inspect("http://127.0.0.1:1/x.deb", 5)
     assert nobody["exists"] is False
     assert "refused" in nobody["error"]
 

@@ -11,42 +11,34 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import (
-    cluster_findings,
-    findings,
-    required_access,
-    required_objects,
-)
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import site as sites
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import cluster_findings, required_access, required_objects
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import findings
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.hosts import Rules
 
-SITE = {
-    "vip": "192.168.0.62",
-    "service_cidr": "10.233.0.0/16",
-    "control_plane": "citadel",
-    "control_plane_auth": "MUTUAL_TLS",
-    "profile": "secure",
-    "exposed_services": [],
-    "overrides": {},
-    "upstream_dns": ["114.114.114.114"],
-    "istio_namespace": "istio-system",
-    "dns_namespace": "kube-system",
-    "cluster_domain": "cluster.local",
-    "trust_domain": "cluster.local",
-    "sidecar_package": "http://192.168.0.1:8000/istio-sidecar.deb",
-    "sidecar_checksum": "sha256:" + "0" * 64,
-    "groups": {"director": ["director"], "k8s_nodes": ["k8s-node1"], "vms": ["deb-nginx01"]},
-    "supported_os": {"Debian": "11", "Ubuntu": "22.04"},
-    "manage_arp": False,
-    "mesh_configmap": "istio",
-    "pilot": "istio-pilot",
-    "client_namespace": "default",
-    "kubeconfig": "~/.kube/config",
+VARIABLES = {
+    "mesh_vip": "192.168.0.62",
+    "mesh_service_cidr": "10.233.0.0/16",
+    "mesh_sidecar_package": "http://192.168.0.1:8000/istio-sidecar.deb",
+    "mesh_kubeconfig": "~/.kube/config",
 }
+HOSTS = {
+    "director": {"ansible_host": "192.168.0.61"},
+    "k8s-node1": {"ansible_host": "192.168.0.71"},
+    "deb-nginx01": {
+        "ansible_host": "192.168.0.81",
+        "mesh_vm_services": [{"name": "deb-nginx01", "port": 9080, "protocol": "http"}],
+        "mesh_sidecar_package": VARIABLES["mesh_sidecar_package"],
+    },
+}
+GROUPS = {"director": ["director"], "k8s_nodes": ["k8s-node1"], "vms": ["deb-nginx01"]}
+RULES = Rules(supported_os={"Debian": "11", "Ubuntu": "22.04"})
 
 
-def host(address, **extra):
-    facts = {
-        "all_ipv4_addresses": [address],
-        "architecture": "x86_64",
+def look(address, **extra):
+    system = {
+        "addresses": [address],
+        "machine": "x86_64",
         "distribution": "Debian",
         "distribution_version": "12.5",
         "interfaces": ["lo", "eth0"],
@@ -54,34 +46,42 @@ def host(address, **extra):
         "service_mgr": "systemd",
         "system": "Linux",
     }
-    return {"in_play": True, "reached": True, "address": address, "facts": facts, "modprobe_rc": 0, **extra}
+    return {"system": system, **extra}
 
 
-HOSTS = {
-    "director": host("192.168.0.61", ip_vs_loaded=True, probe={"interface": "vec0", "held": False, "answered_by": []}),
-    "k8s-node1": host("192.168.0.71"),
-    "deb-nginx01": host(
+PROBE = {"interface": "vec0", "held": False, "answered_by": [], "error": ""}
+LOOKS = {
+    "director": look("192.168.0.61", ip_vs={"usable": True, "error": ""}, probe=PROBE),
+    "k8s-node1": look("192.168.0.71", arp={"arp_ignore": 0, "arp_announce": 0}),
+    "deb-nginx01": look(
         "192.168.0.81",
-        is_vm=True,
-        services=[{"name": "deb-nginx01", "port": 9080, "protocol": "http"}],
-        namespace="default",
-        service_account="default",
-        package={"exists": True, "error": "", "architecture": "amd64"},
+        installed="1.0.5",
+        package={"source": VARIABLES["mesh_sidecar_package"], "exists": True, "error": "", "architecture": "amd64", "version": "1.0.5"},
     ),
 }
 CLUSTER = {"reachable": True, "error": "", "denied": [], "missing": [], "unknown": []}
 
 
-def check(site=None, hosts=None, cluster=None):
-    """The findings after changes: {'key': value} for the site, {'host/part/key': value} for hosts."""
-    all_hosts = copy.deepcopy(HOSTS)
-    for path, value in (hosts or {}).items():
+def changed(value, changes):
+    """A copy with other values at these places, such as {'host/part/key': value}."""
+    copied = copy.deepcopy(value)
+    for path, new in (changes or {}).items():
         *parts, last = path.split("/")
-        node = all_hosts
+        node = copied
         for part in parts:
             node = node[part]
-        node[last] = value
-    return findings({**SITE, **(site or {})}, all_hosts, {**CLUSTER, **(cluster or {})})
+        node[last] = new
+    return copied
+
+
+def parsed(variables=None, hosts=None, groups=None):
+    own = changed(HOSTS, hosts)
+    return sites.parse({**VARIABLES, **(variables or {})}.get, groups or GROUPS, lambda name: own[name].get)
+
+
+def check(looks=None, hosts=None, cluster=None, variables=None, groups=None, rules=RULES):
+    """The findings after changes to what was seen, and to the inventory."""
+    return findings(parsed(variables, hosts, groups), changed(LOOKS, looks), {**CLUSTER, **(cluster or {})}, rules)
 
 
 def test_a_good_site_has_no_findings():
@@ -89,99 +89,103 @@ def test_a_good_site_has_no_findings():
 
 
 def test_a_director_that_holds_the_address_is_fine():
-    assert check(hosts={"director/probe/held": True, "director/facts/all_ipv4_addresses": ["192.168.0.62"]}) == []
+    assert check({"director/probe/held": True, "director/system/addresses": ["192.168.0.62"]}) == []
 
 
 def test_hosts_outside_of_the_play_are_not_judged():
-    assert check(hosts={"k8s-node1": {"address": "192.168.0.71"}}) == []
+    assert findings(parsed(), {}, CLUSTER, RULES) == []
 
 
-SITE_LINES = [
-    ({"vip": ""}, r"^mesh_vip: not set\. Set it to a free address in the director's subnet"),
-    ({"vip": "192.168.0.300"}, r"^mesh_vip: '192\.168\.0\.300' is not a usable IPv4 address\. Set it"),
-    ({"vip": "127.0.0.1"}, r"^mesh_vip: '127\.0\.0\.1' is not a usable IPv4 address\. Set it"),
-    ({"vip": "10.233.0.9"}, r"^mesh_vip: 10\.233\.0\.9 lies in mesh_service_cidr 10\.233\.0\.0/16.*Choose an address"),
-    ({"service_cidr": ""}, r"^mesh_service_cidr: not set\. Set it to the cluster's Service CIDR"),
-    ({"service_cidr": "10.233.0.1/16"}, r"^mesh_service_cidr: '10\.233\.0\.1/16' is not an IPv4 network\. Write it as"),
-    ({"control_plane": "istiod"}, r"^mesh_control_plane: 'istiod' is not supported by this version, only 'citadel'"),
-    ({"control_plane": "x"}, r"^mesh_control_plane: 'x' is not known\. Set it to 'citadel'"),
-    ({"profile": "all"}, r"^mesh_exposed_profile: 'all' is not known\. Set it to 'secure' or 'reference'"),
-    ({"control_plane_auth": "tls"}, r"^mesh_control_plane_auth: 'tls' is not known\. Set it to 'MUTUAL_TLS' or 'NONE'"),
-    ({"overrides": {"nope": {}}}, r"^mesh_exposed_services or mesh_exposed_overrides: .*nope.*Correct the entry"),
-    ({"istio_namespace": "Istio"}, r"^mesh_istio_namespace: 'Istio' is not a namespace name\. Use lower-case"),
-    ({"dns_namespace": ""}, r"^mesh_dns_namespace: '' is not a namespace name\. Use lower-case"),
-    ({"cluster_domain": "a..b"}, r"^mesh_cluster_domain: 'a\.\.b' is not a domain name\. Set it to the cluster's"),
-    ({"trust_domain": "a_b"}, r"^mesh_trust_domain: 'a_b' is not a domain name"),
-    ({"upstream_dns": "8.8.8.8"}, r"^mesh_upstream_dns: '8\.8\.8\.8' is not a list\. Write a list"),
-    ({"upstream_dns": ["dns"]}, r"^mesh_upstream_dns: 'dns' is not an IP address\. Give name servers by address"),
-    ({"upstream_dns": ["192.168.0.62"]}, r"^mesh_upstream_dns: 192\.168\.0\.62 is mesh_vip.*Name the servers"),
-    ({"sidecar_package": ""}, r"^mesh_sidecar_package: not set\. Set it to the path on the control node, or the URL"),
-    ({"sidecar_checksum": "abc"}, r"^mesh_sidecar_checksum: 'abc' is not a checksum\. Write algorithm:value"),
-    ({"groups": {"k8s_nodes": ["k8s-node1"]}}, r"^inventory group director: it has no hosts\. Put exactly one host"),
-    ({"groups": {"director": ["director"]}}, r"^inventory group k8s_nodes: it has no hosts\. Put the nodes in it"),
+def test_what_is_wrong_with_the_variables_comes_first():
+    found = check({"deb-nginx01/system/distribution": "Rocky"}, variables={"mesh_vip": "", "mesh_control_plane": "istiod"})
+    assert [line.split(":")[0] for line in found] == ["mesh_control_plane", "mesh_vip", "deb-nginx01"]
+
+
+GROUP_LINES = [
+    ({"k8s_nodes": ["k8s-node1"]}, r"^inventory group director: it has no hosts\. Put exactly one host"),
+    ({"director": ["director"]}, r"^inventory group k8s_nodes: it has no hosts\. Put the nodes in it"),
     (
-        {"groups": {"director": ["director"], "k8s_nodes": ["director"], "vms": []}},
+        {"director": ["director", "k8s-node1"], "k8s_nodes": ["deb-nginx01"]},
+        r"^inventory group director: it has director, k8s-node1\. Put exactly one host",
+    ),
+    (
+        {"director": ["director"], "k8s_nodes": ["director"]},
         r"^inventory group director: director is also in k8s_nodes.*Use a machine of its own as director",
     ),
 ]
 
 
-@pytest.mark.parametrize(("site", "line"), SITE_LINES)
-def test_variables(site, line):
-    found = check(site)
+@pytest.mark.parametrize(("groups", "line"), GROUP_LINES)
+def test_groups(groups, line):
+    found = findings(parsed(groups=groups), {}, CLUSTER, RULES)
+    assert len(found) == 1, found
+    assert_line(found[0], line)
+
+
+INVENTORY_LINES = [
+    ({"deb-nginx01/ansible_host": "web1"}, r"^deb-nginx01: its address 'web1' is not an IPv4 address\. Set ansible_host"),
+    ({"deb-nginx01/mesh_vm_services": []}, r"^deb-nginx01: mesh_vm_services is not set\. List what the VM offers"),
+    (
+        {"deb-nginx01/mesh_vm_services": [{"name": "Web_1", "port": 1, "protocol": "http"}]},
+        r"^deb-nginx01: mesh_vm_services: Service default/Web_1: 'Web_1' is not a valid Service name\. Use lower-case",
+    ),
+    (
+        {"deb-nginx01/mesh_vm_services": [{"name": "x"}]},
+        r"^deb-nginx01: mesh_vm_services entry 1: it has no port\. Add one",
+    ),
+    (
+        {"deb-nginx01/mesh_vm_services": [{"name": "x", "port": 1, "protocol": "mysql"}]},
+        r"^deb-nginx01: mesh_vm_services entry 1: port name 'mysql' begins with 'mysql'.*Begin the name with one of",
+    ),
+    (
+        {"deb-nginx01/mesh_vm_address": "192.168.9.9"},
+        r"^deb-nginx01: it does not have the address 192\.168\.9\.9 \(it has 192\.168\.0\.81\).*Set mesh_vm_address",
+    ),
+]
+
+
+@pytest.mark.parametrize(("hosts", "line"), INVENTORY_LINES)
+def test_inventory(hosts, line):
+    found = check(hosts=hosts)
     assert len(found) == 1, found
     assert_line(found[0], line)
 
 
 HOST_LINES = [
-    ({"deb-nginx01/address": "web1"}, r"^deb-nginx01: its address 'web1' is not an IPv4 address\. Set ansible_host"),
-    ({"deb-nginx01/reached": False}, r"^deb-nginx01: it cannot be reached \(.*\)\. Check ansible_host"),
-    ({"k8s-node1/facts/system": "FreeBSD"}, r"^k8s-node1: it runs 'FreeBSD'\. Only Linux hosts are supported"),
-    ({"director/facts/service_mgr": "sysvinit"}, r"^director: its service manager is 'sysvinit'\. Only hosts with"),
-    ({"deb-nginx01/facts/python_version": "3.8.10"}, r"^deb-nginx01: its Python is 3\.8\.10\. The modules need 3\.9"),
-    ({"deb-nginx01/facts/distribution_version": "10"}, r"^deb-nginx01: Debian 10 is not supported\. Use Debian 11 or"),
-    ({"deb-nginx01/facts/distribution": "Rocky"}, r"^deb-nginx01: Rocky 12\.5 is not supported\. Use Debian 11 or later"),
+    ({"deb-nginx01": {}}, r"^deb-nginx01: it cannot be reached \(no reason given\)\. Check ansible_host"),
+    ({"deb-nginx01": {"unreachable": True, "msg": "No route"}}, r"^deb-nginx01: it cannot be reached \(No route\)\. Check"),
+    ({"deb-nginx01": {"failed": True, "msg": "no python"}}, r"^deb-nginx01: it could not be looked at \(no python\)\. Run as root"),
+    ({"k8s-node1/system/system": "FreeBSD"}, r"^k8s-node1: it runs 'FreeBSD'\. Only Linux hosts are supported"),
+    ({"director/system/service_mgr": "sysvinit"}, r"^director: its service manager is 'sysvinit'\. Only hosts with"),
+    ({"deb-nginx01/system/python_version": "3.8.10"}, r"^deb-nginx01: its Python is 3\.8\.10\. The modules need 3\.9"),
+    ({"deb-nginx01/system/distribution_version": "10"}, r"^deb-nginx01: Debian 10 is not supported\. Use Debian 11 or"),
+    ({"deb-nginx01/system/distribution": "Rocky"}, r"^deb-nginx01: Rocky 12\.5 is not supported\. Use Debian 11 or later"),
     (
-        {"director/ip_vs_loaded": False, "director/modprobe_rc": 1, "director/modprobe_error": "FATAL: not found"},
+        {"director/ip_vs": {"usable": False, "error": "FATAL: not found"}},
         r"^director: the kernel module ip_vs cannot be loaded \(FATAL: not found\)\. Install the kernel's full module",
     ),
-    ({"director/probe": {"interface": "", "answered_by": []}}, r"^mesh_vip: 192\.168\.0\.62 is in no subnet of the director"),
+    ({"director/probe": {**PROBE, "interface": ""}}, r"^mesh_vip: 192\.168\.0\.62 is in no subnet of the director"),
     (
         {"director/probe/answered_by": ["52:54:00:12:34:56"]},
         r"^mesh_vip: 192\.168\.0\.62 is answered by another host, hardware address 52:54:00:12:34:56.*Choose a free address",
     ),
-    ({"director/probe": {"msg": "no root"}}, r"^director: it could not be probed whether 192\.168\.0\.62 is free: no root"),
+    ({"director/probe/error": "no root"}, r"^director: it could not be probed whether 192\.168\.0\.62 is free: no root"),
     (
-        {"k8s-node1/facts/interfaces": ["kube-ipvs0"], "k8s-node1/arp_ignore": "0", "k8s-node1/arp_announce": "0"},
+        {"k8s-node1/system/interfaces": ["kube-ipvs0"]},
         r"^k8s-node1: kube-proxy runs in ipvs mode without strictARP \(arp_ignore 0, arp_announce 0\).*Set ipvs\.strictARP",
     ),
-    ({"deb-nginx01/services": []}, r"^deb-nginx01: mesh_vm_services is not set\. List what the VM offers"),
     (
-        {"deb-nginx01/services": [{"name": "Web_1", "port": 1, "protocol": "http"}]},
-        r"^deb-nginx01: mesh_vm_services: Service default/Web_1: 'Web_1' is not a valid Service name\. Use lower-case",
-    ),
-    ({"deb-nginx01/services": [{"name": "x"}]}, r"^deb-nginx01: mesh_vm_services entry 1: it has no port\. Add one"),
-    (
-        {"deb-nginx01/services": [{"name": "x", "port": 1, "protocol": "mysql"}]},
-        r"^deb-nginx01: mesh_vm_services entry 1: port name 'mysql' begins with 'mysql'.*Begin the name with one of",
+        {"deb-nginx01/package": {"source": "/x.deb", "exists": False, "error": "the server answers 404 Not Found"}},
+        r"^mesh_sidecar_package: /x\.deb cannot be read from deb-nginx01 \(the server answers 404 Not Found\)\. Correct",
     ),
     (
-        {"deb-nginx01/facts/all_ipv4_addresses": ["10.0.0.5"]},
-        r"^deb-nginx01: it does not have the address 192\.168\.0\.81 \(it has 10\.0\.0\.5\).*Set mesh_vm_address",
+        {"deb-nginx01/package": {"source": "/x.deb", "exists": False, "error": "gone", "read_on": "the control node"}},
+        r"^mesh_sidecar_package: /x\.deb cannot be read from the control node \(gone\)\. Correct",
     ),
     (
-        {"deb-nginx01/address": "127.0.0.1", "deb-nginx01/facts/all_ipv4_addresses": ["127.0.0.1"]},
-        r"^deb-nginx01: mesh_vm_address: 127\.0\.0\.1 is a loopback address\. Give the address",
+        {"deb-nginx01/package": {"source": "/x.deb", "exists": True, "error": "it is not a Debian package"}},
+        r"^mesh_sidecar_package: /x\.deb is not a usable package: it is not a Debian package\. Give the",
     ),
-    (
-        {"deb-nginx01/package": {"exists": False, "error": "the server answers 404 Not Found"}},
-        r"^mesh_sidecar_package: http://\S+ cannot be read from deb-nginx01 \(the server answers 404 Not Found\)\. Correct",
-    ),
-    (
-        {"deb-nginx01/package": {"exists": True, "error": "it is not a Debian package"}},
-        r"^mesh_sidecar_package: http://\S+ is not a usable package: it is not a Debian package\. Give the",
-    ),
-    ({"deb-nginx01/package": {"msg": "boom"}}, r"^mesh_sidecar_package: http://\S+ could not be looked at from deb-nginx01: boom"),
     (
         {"deb-nginx01/package/architecture": "arm64"},
         r"^mesh_sidecar_package: http://\S+ is for the architecture arm64, but deb-nginx01 is amd64\. Set",
@@ -189,32 +193,37 @@ HOST_LINES = [
 ]
 
 
-@pytest.mark.parametrize(("hosts", "line"), HOST_LINES)
-def test_hosts(hosts, line):
-    found = check(hosts=hosts)
+@pytest.mark.parametrize(("looks", "line"), HOST_LINES)
+def test_hosts(looks, line):
+    found = check(looks)
     assert len(found) == 1, found
     assert_line(found[0], line)
 
 
 @pytest.mark.parametrize(("name", "group"), [("director", "director"), ("k8s-node1", "k8s_nodes"), ("deb-nginx01", "vms")])
 def test_an_address_of_a_host_is_not_free(name, group):
-    found = check({"vip": HOSTS[name]["address"]})
-    assert found == [
-        f"mesh_vip: {HOSTS[name]['address']} is the address of {name} in group {group}. Choose an address that no host "
-        "has; the director takes it in addition to its own."
+    address = HOSTS[name]["ansible_host"]
+    assert check(variables={"mesh_vip": address}) == [
+        f"mesh_vip: {address} is the address of {name} in group {group}. Choose an address that no host has; the director takes it in addition to its own."
     ]
 
 
 def test_a_director_with_a_node_s_address_is_a_node():
-    found = check(hosts={"k8s-node1/address": "192.168.0.61", "k8s-node1/facts/all_ipv4_addresses": ["192.168.0.61"]})
+    found = check(hosts={"k8s-node1/ansible_host": "192.168.0.61"})
     assert len(found) == 1
     assert_line(found[0], r"^inventory group director: director and k8s-node1 have the same address 192\.168\.0\.61")
 
 
+def test_a_loopback_address_is_no_address_of_a_vm():
+    found = check({"deb-nginx01/system/addresses": ["127.0.0.1"]}, {"deb-nginx01/mesh_vm_address": "127.0.0.1"})
+    assert len(found) == 1
+    assert_line(found[0], r"^deb-nginx01: mesh_vm_address: 127\.0\.0\.1 is a loopback address\. Give the address")
+
+
 def test_strict_arp_or_leave_to_set_it_are_fine():
-    ipvs = {"k8s-node1/facts/interfaces": ["kube-ipvs0"]}
-    assert check(hosts={**ipvs, "k8s-node1/arp_ignore": "1", "k8s-node1/arp_announce": "2"}) == []
-    assert check({"manage_arp": True}, ipvs) == []
+    ipvs = {"k8s-node1/system/interfaces": ["kube-ipvs0"]}
+    assert check({**ipvs, "k8s-node1/arp": {"arp_ignore": 1, "arp_announce": 2}}) == []
+    assert check(ipvs, rules=RULES._replace(manage_arp=True)) == []
 
 
 CLUSTER_LINES = [
@@ -261,15 +270,15 @@ def test_cluster(cluster, line):
 
 
 def test_a_module_that_failed_is_reported():
-    assert cluster_findings(SITE, {"msg": "no library"}) == ["control node: the Kubernetes API cannot be asked: no library"]
-    assert cluster_findings(SITE, {}) == []
+    assert cluster_findings(parsed(), {"msg": "no library"}) == ["control node: the Kubernetes API cannot be asked: no library"]
+    assert cluster_findings(parsed(), {}) == []
 
 
 def test_all_findings_come_together_and_each_once():
     found = check(
-        {"vip": "", "service_cidr": "", "control_plane": "istiod"},
-        {"deb-nginx01/package/architecture": "arm64", "director/modprobe_rc": 1, "director/ip_vs_loaded": False},
-        {"missing": [{"kind": "Secret", "name": "istio.default", "namespace": "default"}] * 2},
+        {"deb-nginx01/package/architecture": "arm64", "director/ip_vs/usable": False},
+        cluster={"missing": [{"kind": "Secret", "name": "istio.default", "namespace": "default"}] * 2},
+        variables={"mesh_vip": "", "mesh_service_cidr": "", "mesh_control_plane": "istiod"},
     )
     assert len(found) == 6
     assert all(text.count(". ") >= 1 for text in found)
@@ -286,7 +295,7 @@ def test_the_rights_asked_for_are_those_of_the_documented_role(root: Path):
                         granted.add((item["metadata"].get("namespace", ""), rule["apiGroups"][0], resource, name, verb))
     asked = {
         (item["namespace"], item["group"], item["resource"] + ("/exec" if item.get("subresource") else ""), item["name"], verb)
-        for item in required_access(SITE, HOSTS)
+        for item in required_access(parsed(), "istio", "istio-pilot")
         for verb in item["verbs"]
     }
     uncovered = {right for right in asked if right not in granted and ("", right[1], right[2], "", right[4]) not in granted}
@@ -294,13 +303,16 @@ def test_the_rights_asked_for_are_those_of_the_documented_role(root: Path):
 
 
 def test_questions_follow_the_vms():
-    hosts = copy.deepcopy(HOSTS)
-    hosts["deb-nginx01"]["services"].append({"name": "y", "port": 1, "protocol": "tcp", "namespace": "shop"})
-    hosts["deb-nginx01"]["service_account"] = "web"
-    access = required_access(SITE, hosts)
+    services = [*HOSTS["deb-nginx01"]["mesh_vm_services"], {"name": "y", "port": 1, "protocol": "tcp", "namespace": "shop"}]
+    site = parsed(hosts={"deb-nginx01/mesh_vm_services": services, "deb-nginx01/mesh_service_account": "web"})
+    access = required_access(site, "istio-1", "pilot")
     registered = {item["namespace"] for item in access if item["resource"] == "endpoints"}
     assert registered == {"default", "shop"}
-    assert {"kind": "Secret", "namespace": "default", "name": "istio.web"} in required_objects(SITE, hosts)
+    assert required_objects(site, "istio-1", "pilot") == [
+        {"kind": "Secret", "namespace": "default", "name": "istio.web"},
+        {"kind": "ConfigMap", "namespace": "istio-system", "name": "istio-1"},
+        {"kind": "Deployment", "namespace": "istio-system", "name": "pilot"},
+    ]
     assert all(item["name"] == "istio.web" for item in access if item["resource"] == "secrets")
 
 
