@@ -16,10 +16,6 @@ def inputs() -> dict[str, Any]:
     return {"rootfs": store.key(rootfs.inputs()), "available": rootfs.packages()["available"], "recipe": 1}
 
 
-def cached() -> bool:
-    return store.has("aptrepo", inputs())
-
-
 def build() -> Path:
     """Directory with the packages and their index (a flat repository)."""
     rootfs.build()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -56,23 +57,46 @@ def _build_director() -> None:
 
 
 def build_steps() -> list[Step]:
-    """The caches; each step costs nothing when its entry exists."""
-    version = config.shape().kubernetes
-    steps = [
-        Step(f"Kubernetes {version}", _build_kubernetes, 0 if kubernetes.cached(version) else 330),
-        Step("root file system of the hosts", rootfs.build, 0 if rootfs.cached() else 55),
-        Step("director's disk image and kernel helper", _build_director, 0 if director.cached() else 10),
-        Step("package repository", aptrepo.build, 0 if aptrepo.cached() else 15),
-        Step("Envoy binary", envoy.build, 0 if envoy.cached() else 10),
+    """The caches; each step costs nothing when its entry exists. The small ones wait for network and disk as long as they
+    work: one after another they are made beside the large compilations."""
+    shape = config.shape()
+    small = [
+        Step("root file system of the hosts", rootfs.build),
+        Step("director's disk image and kernel helper", _build_director),
+        Step("package repository", aptrepo.build),
+        Step("Envoy binary", envoy.build),
     ]
-    if config.shape().has_standins:
-        steps.append(Step("sidecar package of 1.0.5", sidecar.build, 0 if envoy.cached() else 20))
-    if config.shape().has_istiod:
-        steps += [
-            Step(f"Istio {istio.VERSION}", istio.build, 0 if istio.cached() else 330),
-            Step("sidecar packages of today", packages.build, 0 if packages.cached() else 15),
-        ]
-    return steps
+    if shape.has_standins:
+        small.append(Step("sidecar package of 1.0.5", sidecar.build))
+    large = [Step(f"Kubernetes {shape.kubernetes}", _build_kubernetes, 0 if kubernetes.cached(shape.kubernetes) else 420)]
+    last = []
+    if shape.has_istiod:
+        large.append(Step(f"Istio {istio.VERSION}", istio.build, 0 if istio.cached() else 330))
+        last.append(Step("sidecar packages of today", packages.build, 0 if packages.cached() else 15))
+    beside = Beside(small)
+    return [*beside.started(), *large, *beside.ended(), *last]
+
+
+class Beside:
+    """Steps that run in the background, one after another, as soon as the first of them is asked for."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+        self.results: list[Future[object]] = []
+
+    def started(self) -> list[Step]:
+        return [Step("small caches start in the background", self._start)]
+
+    def _start(self) -> None:
+        pool = ThreadPoolExecutor(max_workers=1)
+        self.results = [pool.submit(step.action) for step in self.steps]
+        pool.shutdown(wait=False)
+
+    def ended(self) -> list[Step]:
+        return [Step(step.title, functools.partial(self._result, number)) for number, step in enumerate(self.steps)]
+
+    def _result(self, number: int) -> object:
+        return self.results[number].result()
 
 
 class Bringup:

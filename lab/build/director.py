@@ -25,10 +25,6 @@ def inputs() -> dict[str, Any]:
     return {"rootfs": store.key(rootfs.inputs()), "kernel": kernel_version(), "size": SIZE, "recipe": _RECIPE}
 
 
-def cached() -> bool:
-    return rootfs.cached() and store.has("director", inputs())
-
-
 def path() -> Path:
     """The finished image; `build` must have run before."""
     return store.path("director", inputs()) / "disk.img"

@@ -17,10 +17,6 @@ def inputs() -> dict[str, Any]:
     return {"package": _PACKAGE, "recipe": 1}
 
 
-def cached() -> bool:
-    return store.has("envoy", inputs())
-
-
 def build() -> Path:
     return store.entry("envoy", inputs(), _build) / "envoy"
 

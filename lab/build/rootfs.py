@@ -76,10 +76,6 @@ def inputs() -> dict[str, Any]:
     }
 
 
-def cached() -> bool:
-    return store.has("rootfs", inputs())
-
-
 def path() -> Path:
     """The finished tree; `build` must have run before."""
     return store.path("rootfs", inputs()) / "root"

@@ -16,10 +16,6 @@ def inputs() -> dict[str, Any]:
     return {"source": _source().read_text(encoding="utf-8"), "recipe": 1}
 
 
-def cached() -> bool:
-    return store.has("uml-shim", inputs())
-
-
 def path() -> Path:
     """The finished library; `build` must have run before."""
     return store.path("uml-shim", inputs()) / "uml_xstate.so"
