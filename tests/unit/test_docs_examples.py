@@ -55,8 +55,8 @@ def role_options(role: str, entry_point: str = "main") -> set[str]:
 
 
 def site_variables() -> set[str]:
-    """Site variables that some role's defaults or a playbook maps."""
-    files = [*(ROOT / "roles").glob("*/defaults/main.yml"), *(ROOT / "playbooks").glob("*.yml")]
+    """Site variables that the site, some role's defaults or a playbook reads."""
+    files = [ROOT / "plugins/module_utils/_mesh/site.py", *(ROOT / "roles").glob("*/defaults/main.yml"), *(ROOT / "playbooks").glob("*.yml")]
     return set(re.findall(r"\bmesh_\w+", "\n".join(path.read_text() for path in files)))
 
 

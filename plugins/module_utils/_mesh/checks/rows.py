@@ -13,6 +13,8 @@ import json
 import re
 import typing as t
 
+from ..sidecar.envoy import may_answer
+
 Mapping = t.Mapping[str, t.Any]
 
 
@@ -50,8 +52,6 @@ ROWS: dict[str, tuple[str, str]] = {
     "R19": ("a pod reaches the VM through the mesh", "HTTP request from a pod"),
 }
 
-# The Service that carries a row of the procedure; services of the user's own are reported under the row R1.
-SERVICE_ROWS = {"istio-pilot-lb": "R1", "kube-dns-lb": "R2", "istio-mixer-lb": "R3", "istio-citadel-lb": "R4"}
 
 PROCESSES = {
     "su (node_agent)": r"^su .*node_agent",
@@ -62,7 +62,8 @@ PROCESSES = {
 
 
 def _row(row: str, host: str, problems: t.Sequence[str], good: str) -> Row:
-    what, check = ROWS[row]
+    """A row of the procedure, or of an exposed Service that the procedure does not know, by the Service's name."""
+    what, check = ROWS.get(row, (f"{row} is exposed on the VIP", ROWS["R1"][1]))
     return Row(row, what, check, not problems, "; ".join(problems) or good, host)
 
 
@@ -113,16 +114,16 @@ def service_problems(wanted: Mapping, seen: Mapping | None) -> list[str]:
     return problems
 
 
-def exposure_rows(wanted: t.Sequence[Mapping], seen: t.Sequence[Mapping], host: str) -> list[Row]:
-    """R1 to R4: one row per exposed Service."""
+def exposure_rows(wanted: Mapping, seen: t.Sequence[Mapping], host: str) -> list[Row]:
+    """R1 to R4: one row per exposed Service, and one of its own name for each that the procedure does not know."""
     by_key = {(s["metadata"]["namespace"], s["metadata"]["name"]): s for s in seen}
     rows = []
-    for service in wanted:
+    for service in wanted["manifests"]:
         meta = service["metadata"]
         ports = ", ".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in service["spec"]["ports"])
         rows.append(
             _row(
-                SERVICE_ROWS.get(meta["name"], "R1"),
+                wanted["rows"].get(meta["name"], meta["name"]),
                 host,
                 service_problems(service, by_key.get((meta["namespace"], meta["name"]))),
                 f"{meta['namespace']}/{meta['name']}: {ports} on {', '.join(service['spec'].get('externalIPs', []))}",
@@ -187,8 +188,15 @@ def _lookups(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
     for name, address in wanted["names"].items():
         answers = re.findall(rf"^{re.escape(name)} has address (\S+)$", seen["lookups"], re.MULTILINE)
         if answers != [address]:
-            problems.append(f"{name} answers {', '.join(answers) or 'nothing'}, should be {address}")
+            problems.append(f"{name} answers {', '.join(answers) or _no_answer(name, seen)}, should be {address}")
     return problems, f"{len(wanted['names'])} names answer, cluster names with their cluster IPs"
+
+
+def _no_answer(name: str, seen: Mapping) -> str:
+    """What the program host said instead of an address."""
+    lines = [line for line in seen["lookups"].splitlines() if name in line.replace("(", " ").split() or line.startswith(";;")]
+    said = "; ".join(dict.fromkeys(lines)) or " ".join(seen.get("lookups_error", "").split())
+    return f"nothing ({said})" if said else "nothing"
 
 
 def _unit_problems(seen: Mapping, unit: str) -> list[str]:
@@ -274,7 +282,7 @@ def policy_problems(checks: t.Sequence[Mapping], host: str) -> list[str]:
     problems = []
     for item in checks:
         endpoints = item.get("endpoints") or []
-        if item["fail_mode"] != "closed" or any(endpoint.get("reachable") for endpoint in endpoints):
+        if item["fail_mode"] != "closed" or any(may_answer(endpoint) for endpoint in endpoints):
             continue
         where = ", ".join(f"{endpoint['address']}:{endpoint['port']}" for endpoint in endpoints) or "it has no endpoints"
         problems.append(
@@ -350,12 +358,7 @@ def cluster_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
             problems = registration_problems(item, endpoint, services.get(key), endpoints.get(key))
             ports = ", ".join(f"{port['name']}:{port['port']}" for port in endpoint["ports"])
             rows.append(_row("R15", endpoint["host"], problems, f"{item['namespace']}/{item['name']} -> {endpoint['address']} {ports}"))
-    problems = [
-        f"mesh setting {key} is {json.dumps(seen['mesh'].get(key))}, should be {json.dumps(value)}"
-        for key, value in wanted["settings"].items()
-        if seen["mesh"].get(key) != value
-    ]
-    problems += pilot_problems(seen["pilot"])
+    problems = [*settings_problems(wanted["settings"], seen["mesh"]), *pilot_problems(seen["pilot"])]
     rows.append(_row("R18", host, problems, ", ".join(f"{k}: {json.dumps(v)}" for k, v in wanted["settings"].items())))
     for item in seen["requests"]:
         rows.append(_request_row(item, wanted["expect"]))
@@ -368,11 +371,22 @@ def _request_row(result: Mapping, expect: str) -> Row:
     url = f"http://{service['name']}.{service['namespace']}:{port['port']}"
     hosts = ", ".join(endpoint["host"] for endpoint in service["endpoints"])
     problems = []
-    if result.get("rc") != 0 or expect not in body:
-        answer = " ".join((body or result.get("stderr") or result.get("msg") or "nothing").split())[:200]
-        problems.append(f"{url} answers: {answer}")
+    error = " ".join(str(result.get("stderr") or result.get("msg") or "no reason was given").split())[:300]
+    if "rc" not in result:
+        problems.append(f"{url} could not be asked from the pod: {error}")
+    elif result["rc"] != 0:
+        problems.append(f"{url} gives no answer, curl ended with {result['rc']}: {error}")
+    elif expect not in body:
+        problems.append(f"{url} answers without {expect!r}: {' '.join(body.split())[:200] or 'an empty page'}")
     title = re.search(r"<title>(.*?)</title>", body, re.S)
     return _row("R19", hosts, problems, f"{url} answers {(title.group(1) if title else body[:60]).strip()}")
+
+
+def settings_problems(wanted: Mapping, result: Mapping) -> list[str]:
+    """Mesh settings that differ (R18); C(result) is that of M(mesh.expansion.istio_mesh_config) in check mode."""
+    if "previous" not in result:
+        return [str(result.get("msg") or "the mesh settings could not be read")]
+    return [f"mesh setting {key} is {json.dumps(value)}, should be {json.dumps(wanted.get(key))}" for key, value in result["previous"].items()]
 
 
 def pilot_problems(deployments: t.Sequence[Mapping]) -> list[str]:
@@ -399,7 +413,10 @@ def all_rows(wanted: t.Mapping[str, t.Sequence[str]], seen: t.Mapping[str, t.Seq
 
 def table(rows: t.Sequence[Mapping]) -> list[str]:
     """The rows as lines that people read: ok or FAILED, row, what, detail."""
-    return [
-        f"{'ok    ' if row['ok'] else 'FAILED'} {row['row']:<4}{row['what']}: {row['detail']}"
-        for row in sorted(rows, key=lambda r: (int(r["row"][1:]), r["host"]))
-    ]
+    return [f"{'ok    ' if row['ok'] else 'FAILED'} {row['row']:<3} {row['what']}: {row['detail']}" for row in sorted(rows, key=_place)]
+
+
+def _place(row: Mapping) -> tuple[int, str, str]:
+    """Rows of the procedure by number, then those of the user's own Services by name."""
+    number = re.fullmatch(r"R(\d+)", row["row"])
+    return (int(number.group(1)) if number else len(ROWS) + 1, row["row"], row["host"])

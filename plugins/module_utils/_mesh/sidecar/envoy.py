@@ -186,7 +186,11 @@ def server(text: str) -> dict[str, t.Any]:
     return {"state": words[2].upper(), "version": words[1]}
 
 
-def _may_answer(host: Json) -> bool:
+def may_answer(host: Json) -> bool:
+    """Whether Envoy would send requests to this endpoint and get an answer: it is healthy, and its port was reached.
+
+    The one judgement of an endpoint. Where nobody has tried the port, Envoy's own connections count.
+    """
     if host.get("reachable") is not None:
         return bool(host["reachable"]) and host["healthy"]
     never = 0 < host["connections"] == host["failed_connections"]
@@ -204,7 +208,7 @@ def explain(check: PolicyCheck, hosts: t.Sequence[Json] | None) -> str:
         state = f"{check.cluster} has no endpoint"
     else:
         named = ", ".join(f"{host['address']}:{host['port']}" for host in hosts)
-        if any(_may_answer(host) for host in hosts):
+        if any(may_answer(host) for host in hosts):
             state = f"{check.cluster} ({named}) may answer"
         else:
             state = f"{check.cluster} ({named}) cannot be reached from this host"

@@ -9,6 +9,7 @@ import copy
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows as verify
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.citadel import CITADEL
 
 VIP = "192.168.0.62"
 SERVICES = exposure.exposed_services("reference")
@@ -119,30 +120,48 @@ def test_a_dead_unit_fails_its_row(unit, row):
     assert not judged(seen)[row].ok
 
 
+ENDPOINT = {"address": "10.244.1.5", "port": 9091, "healthy": True, "connections": 0, "failed_connections": 0}
+
+
 def test_a_policy_filter_that_fails_closed_is_explained():
     check = {"cluster": "outbound|9091||istio-policy.istio-system.svc.cluster.local", "filter": "mixer", "listener": "192.168.0.81_9080", "fail_mode": "closed"}
-    check["endpoints"] = [{"address": "10.244.1.5", "port": 9091, "reachable": False}]
+    check["endpoints"] = [{**ENDPOINT, "reachable": False}]
     seen = {**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [check]}}
     row = judged(seen)["R17"]
     assert not row.ok
     for word in (check["cluster"], "10.244.1.5:9091", "unreachable from deb-nginx01", "fails closed", "mesh_policy", "disablePolicyChecks: true"):
         assert word in row.detail
-    for harmless in ({"fail_mode": "open"}, {"endpoints": [{"address": "10.0.0.1", "port": 9091, "reachable": True}]}):
+    for harmless in ({"fail_mode": "open"}, {"endpoints": [{**ENDPOINT, "reachable": True}]}):
         assert judged({**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [{**check, **harmless}]}})["R17"].ok
+    # Reached, but Envoy sends nothing to an endpoint that its health checks gave up.
+    unhealthy = {"endpoints": [{**ENDPOINT, "reachable": True, "healthy": False}]}
+    assert not judged({**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [{**check, **unhealthy}]}})["R17"].ok
 
 
 def test_exposed_services_are_compared_field_by_field():
     wanted = exposure.exposure_manifests(SERVICES, VIP)
     seen = copy.deepcopy(wanted)
-    rows = verify.exposure_rows(wanted, seen, "cluster")
+    rows = verify.exposure_rows({"manifests": wanted, "rows": CITADEL.service_rows}, seen, "cluster")
     assert sorted(row.row for row in rows) == ["R1", "R2", "R3", "R4"]
     assert all(row.ok for row in rows)
     seen[0]["spec"]["externalIPs"] = ["10.9.9.9"]
     seen[1]["spec"]["ports"].pop()
-    rows = verify.exposure_rows(wanted, seen[:3], "cluster")
+    rows = verify.exposure_rows({"manifests": wanted, "rows": CITADEL.service_rows}, seen[:3], "cluster")
     assert [row.ok for row in rows] == [False, False, True, False]
     assert "10.9.9.9" in rows[0].detail
     assert "does not exist" in rows[3].detail
+
+
+def test_a_service_of_the_user_s_own_has_a_row_of_its_name():
+    wanted = exposure.exposure_manifests(SERVICES, VIP)
+    own = copy.deepcopy(wanted[0])
+    own["metadata"]["name"] = "vault"
+    rows = verify.exposure_rows({"manifests": [own, *wanted], "rows": CITADEL.service_rows}, [*wanted], "cluster")
+    assert [row.row for row in rows][0] == "vault"
+    assert "does not exist" in rows[0].detail
+    lines = verify.table([row._asdict() for row in rows])
+    assert [line.split()[1] for line in lines] == ["R1", "R2", "R3", "R4", "vault"]
+    assert "vault is exposed on the VIP" in lines[-1]
 
 
 def test_director_row():
@@ -179,7 +198,7 @@ def cluster(**changes):
     seen = {
         "services": [SERVICE],
         "endpoints": [ENDPOINTS],
-        "mesh": {"disablePolicyChecks": True},
+        "mesh": {"previous": {}},
         "pilot": [
             {
                 "metadata": {"name": "istio-pilot", "generation": 2},
@@ -199,12 +218,27 @@ def test_cluster_rows():
     assert all(row.ok for row in rows.values())
     assert "Welcome to nginx!" in rows["R19"].detail
     assert not cluster(endpoints=[])["R15"].ok
-    assert "disablePolicyChecks is null" in cluster(mesh={})["R18"].detail
+    assert "disablePolicyChecks is null, should be true" in cluster(mesh={"previous": {"disablePolicyChecks": None}})["R18"].detail
+    assert "ConfigMap istio does not exist" in cluster(mesh={"failed": True, "msg": "ConfigMap istio does not exist"})["R18"].detail
     assert "no Deployment" in cluster(pilot=[])["R18"].detail
     refused = [{"item": [REGISTRATION, PORT], "rc": 0, "stdout": "UNAVAILABLE:upstream connect error or disconnect/reset before headers"}]
     assert "UNAVAILABLE" in cluster(requests=refused)["R19"].detail
     assert not cluster(requests=refused)["R19"].ok
-    assert not cluster(requests=[{"item": [REGISTRATION, PORT], "rc": 7, "stdout": "", "stderr": "refused"}])["R19"].ok
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"rc": 7, "stdout": "", "stderr": "curl: (7) refused"}, "gives no answer, curl ended with 7: curl: (7) refused"),
+        ({"failed": True, "msg": "pods is forbidden"}, "could not be asked from the pod: pods is forbidden"),
+        ({"rc": 0, "stdout": ""}, "answers without 'Welcome to nginx!': an empty page"),
+        ({"rc": 0, "stdout": "404 page"}, "answers without 'Welcome to nginx!': 404 page"),
+    ],
+)
+def test_why_a_request_failed_is_in_the_row(result, said):
+    row = cluster(requests=[{"item": [REGISTRATION, PORT], **result}])["R19"]
+    assert not row.ok
+    assert row.detail == f"http://deb-nginx01.default:9080 {said}"
 
 
 def test_a_rollout_that_is_under_way_is_not_done():
