@@ -62,7 +62,7 @@ def managed_python() -> None:
 
 
 def mypy_collection() -> None:
-    run("mypy", "--no-error-summary", *_packages("plugins/module_utils", "plugins/filter", "plugins/plugin_utils"))
+    run("mypy", "--no-error-summary", *_packages("plugins/*", "roles/*/files"))
 
 
 def _packages(*folders: str) -> list[str]:
