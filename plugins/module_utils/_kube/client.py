@@ -12,18 +12,19 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import env_fallback, missing_required_lib
 
+from .answers import DENIED, Object, error_for, parse
 from .errors import (
     KubeConfigError,
-    KubeConflict,
+    KubeDenied,
     KubeError,
     KubeForbidden,
     KubeInvalid,
     KubeLibraryMissing,
     KubeNotFound,
-    KubeServerError,
+    KubeUnauthorized,
     KubeUnreachable,
 )
-from .resources import ACCESS_REVIEWS, Resource
+from .resources import ACCESS_REVIEWS, FIELD_MANAGER, Resource
 
 try:
     import kubernetes
@@ -33,8 +34,9 @@ try:
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
-Object = t.Dict[str, t.Any]
-
+_JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _TIMEOUT_SECONDS = 30
 
@@ -55,7 +57,12 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> KubeCl
     try:
         configuration = kubernetes.client.Configuration()
         try:
-            kubernetes.config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False)
+            kubernetes.config.load_kube_config(
+                config_file=kubeconfig,
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
         except kubernetes.config.ConfigException:
             if kubeconfig or context:
                 raise
@@ -114,12 +121,63 @@ class KubeClient:
             raise KubeError(f"Refusing to replace {what} without a resourceVersion: concurrent changes would be lost.")
         return self._request("PUT", "update", resource, namespace, metadata["name"], body=body)
 
-    def delete(self, resource: Resource, namespace: str | None, name: str, resource_version: str) -> None:
+    def apply(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        body: Object,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Object:
+        """Server-side apply, which also creates; KubeFieldConflict where others own fields, unless `force` is set."""
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower(), **_dry(dry_run)}
+        name = body["metadata"]["name"]
+        try:
+            return self._request("PATCH", "apply", resource, namespace, name, body, query, content_type=_APPLY_PATCH)
+        except KubeNotFound as exc:
+            # What does not exist is created, so it is the namespace that is missing.
+            raise KubeInvalid(f"{exc} Create the namespace first.") from exc
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Object,
+        dry_run: bool = False,
+    ) -> Object:
+        """JSON merge patch: lists are replaced, null takes a key out."""
+        query = {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
+        return self._request("PATCH", "patch", resource, namespace, name, body, query, content_type=_MERGE_PATCH)
+
+    def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        resource_version: str,
+        dry_run: bool = False,
+    ) -> None:
         """Delete the object only if it is still the version that was read."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": resource_version}}
+        body: Object = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"resourceVersion": resource_version},
+        }
+        # With a body, the server reads no options from the query.
+        if dry_run:
+            body["dryRun"] = ["All"]
         self._request("DELETE", "delete", resource, namespace, name, body=body)
 
-    def can_i(self, verb: str, group: str, resource: str, namespace: str = "", name: str = "", subresource: str = "") -> t.Tuple[bool, str]:
+    def can_i(
+        self,
+        verb: str,
+        group: str,
+        resource: str,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+    ) -> t.Tuple[bool, str]:
         """Ask the API server whether this user may do that; the second value is its reason, if it gives one."""
         attributes = {
             "verb": verb,
@@ -129,12 +187,13 @@ class KubeClient:
             "name": name,
             "subresource": subresource,
         }
-        answer = self.create(ACCESS_REVIEWS, None, {"spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}}})
+        given = {key: value for key, value in attributes.items() if value}
+        answer = self.create(ACCESS_REVIEWS, None, {"spec": {"resourceAttributes": given}})
         status = answer.get("status") or {}
         return bool(status.get("allowed")), str(status.get("reason") or status.get("evaluationError") or "")
 
     def server_version(self) -> str:
-        return str(self._send("GET", "/version", None, "application/json", f"read the version of {self.host}").get("gitVersion", ""))
+        return str(self._send("GET", "/version", None, _JSON, f"read the version of {self.host}").get("gitVersion", ""))
 
     def _request(
         self,
@@ -145,17 +204,44 @@ class KubeClient:
         name: str | None,
         body: Object | None = None,
         query: t.Dict[str, str] | None = None,
-        accept: str = "application/json",
+        accept: str = _JSON,
+        content_type: str = _JSON,
     ) -> Object:
         path = resource.path(namespace, None if method == "POST" else name)
         attempt = f"{verb} {resource.describe(namespace, name)}"
         try:
-            return self._send(method, path, body, accept, attempt, query)
+            return self._send(method, path, body, accept, attempt, query, content_type)
+        except KubeUnauthorized:
+            raise
         except KubeForbidden as exc:
-            group = f" in API group {resource.group}" if resource.group else ""
-            raise KubeForbidden(
-                f"{exc} Give the user of this kubeconfig the verb '{verb}' on '{resource.plural}'{group}{f' in namespace {namespace}' if namespace else ''}."
-            ) from exc
+            raise self._refusal(exc, method, verb, resource, namespace, name) from exc
+
+    def _refusal(
+        self,
+        exc: KubeForbidden,
+        method: str,
+        verb: str,
+        resource: Resource,
+        namespace: str | None,
+        name: str | None,
+    ) -> KubeError:
+        """Which right is missing; when none is, it was admission that refused, which answers with the same status."""
+        verbs = ["patch", "create"] if verb == "apply" else [verb]
+        if method != "GET" and resource is not ACCESS_REVIEWS:
+            verbs = [item for item in verbs if not self._allowed(item, resource, namespace, name)]
+            if not verbs:
+                return KubeDenied(f"{exc} {DENIED}")
+        group = f" in API group {resource.group}" if resource.group else ""
+        where = f" in namespace {namespace}" if namespace else ""
+        rights = f"the verb{'s' if len(verbs) > 1 else ''} {' and '.join(repr(item) for item in verbs)}"
+        what = f"'{resource.plural}'{group}{where}"
+        return KubeForbidden(f"{exc} Give the user of this kubeconfig {rights} on {what}.")
+
+    def _allowed(self, verb: str, resource: Resource, namespace: str | None, name: str | None) -> bool:
+        try:
+            return self.can_i(verb, resource.group, resource.plural, namespace or "", name or "")[0]
+        except KubeError:
+            return False
 
     def _send(
         self,
@@ -165,14 +251,16 @@ class KubeClient:
         accept: str,
         attempt: str,
         query: t.Dict[str, str] | None = None,
+        content_type: str = _JSON,
     ) -> Object:
-        headers = {"Accept": accept, "User-Agent": "mesh.expansion"}
+        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
         for setting in self._configuration.auth_settings().values():
             if setting.get("in") == "header" and setting.get("value"):
                 headers[setting["key"]] = setting["value"]
         data = None
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
+            # JSON is YAML, so this is what an apply wants, too.
             data = json.dumps(body).encode("utf-8")
         url = self.host.rstrip("/") + path
         if query:
@@ -185,10 +273,10 @@ class KubeClient:
                 "Check the server's address in the kubeconfig and that the control node reaches it."
             ) from exc
         self._collect_warnings(response)
-        document = _parse(response.data)
+        document = parse(response.data)
         if 200 <= response.status <= 299:
             return document
-        raise _error_for(response.status, f"Cannot {attempt}: {document.get('message') or response.reason or 'no reason given'}")
+        raise error_for(response.status, document, attempt, response.reason)
 
     def _collect_warnings(self, response: t.Any) -> None:
         headers = response.headers
@@ -199,29 +287,10 @@ class KubeClient:
                 self.warnings.append(text)
 
 
-def _parse(data: bytes) -> Object:
-    try:
-        document = json.loads(data or b"{}")
-    except ValueError:
-        return {"message": data[:200].decode("utf-8", "replace").strip()}
-    return document if isinstance(document, dict) else {"message": str(document)}
+def _dry(dry_run: bool) -> t.Dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
 
 
 def _root_reason(exc: BaseException) -> str:
     reason = getattr(exc, "reason", None)
     return str(reason or exc)
-
-
-def _error_for(status: int, message: str) -> KubeError:
-    message = f"{message.rstrip('.')} (HTTP {status})."
-    if status == 401:
-        return KubeForbidden(f"{message} The credentials in the kubeconfig are not accepted.")
-    if status == 403:
-        return KubeForbidden(message)
-    if status == 404:
-        return KubeNotFound(message)
-    if status == 409:
-        return KubeConflict(message)
-    if status in (400, 422):
-        return KubeInvalid(message)
-    return KubeServerError(message)

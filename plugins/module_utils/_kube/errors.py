@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 
 class KubeError(Exception):
     """Base of every error of this package; its text is fit for a user."""
@@ -23,7 +25,15 @@ class KubeUnreachable(KubeError):
 
 
 class KubeForbidden(KubeError):
-    """The API server refused the request (401 or 403)."""
+    """The user has not the right to do that (403)."""
+
+
+class KubeUnauthorized(KubeForbidden):
+    """The API server does not accept the credentials (401)."""
+
+
+class KubeDenied(KubeError):
+    """The user has the right, but an admission plugin, policy or webhook of the cluster refused the request."""
 
 
 class KubeNotFound(KubeError):
@@ -32,6 +42,21 @@ class KubeNotFound(KubeError):
 
 class KubeConflict(KubeError):
     """Somebody else changed, created or deleted the object in between."""
+
+
+class FieldConflict(t.NamedTuple):
+    """A field that another writer holds."""
+
+    field: str
+    manager: str
+
+
+class KubeFieldConflict(KubeError):
+    """A server-side apply wants other values for fields that belong to other field managers."""
+
+    def __init__(self, text: str, conflicts: t.Sequence[FieldConflict]) -> None:
+        super().__init__(text)
+        self.conflicts = tuple(conflicts)
 
 
 class KubeInvalid(KubeError):

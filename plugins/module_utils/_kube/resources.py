@@ -8,6 +8,9 @@ from __future__ import annotations
 import typing as t
 from urllib.parse import quote
 
+# Who we are in metadata.managedFields. An API server also takes it from the User-Agent, for writes that do not name it.
+FIELD_MANAGER = "mesh.expansion"
+
 
 class Resource(t.NamedTuple):
     """One REST resource: where it lives and what it is called in messages and access reviews."""
@@ -43,4 +46,10 @@ SECRETS = Resource("", "v1", "secrets", "Secret")
 PODS = Resource("", "v1", "pods", "Pod")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
-ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False)
+ACCESS_REVIEWS = Resource(
+    "authorization.k8s.io",
+    "v1",
+    "selfsubjectaccessreviews",
+    "SelfSubjectAccessReview",
+    namespaced=False,
+)

@@ -37,8 +37,8 @@ def retry_on_conflict(
 ) -> T:
     """Call `attempt_once` (which reads, plans and writes) until no write met a concurrent change.
 
-    The callable gets the attempt's number, from 0. A conflict on update, an object that appeared before a creation and one
-    that vanished before an update or a deletion all mean the same: what was read is out of date.
+    The callable gets the attempt's number, from 0. A conflict on update, an object that appeared before a creation and
+    one that vanished before an update or a deletion all mean the same: what was read is out of date.
     """
     last: KubeError | None = None
     for number in range(attempts):
@@ -48,6 +48,5 @@ def retry_on_conflict(
             return attempt_once(number)
         except (KubeConflict, KubeNotFound) as exc:
             last = exc
-    raise KubeRetriesExhausted(
-        f"{what} was changed by somebody else during each of {attempts} attempts; last answer: {last} Find out what keeps writing to it, then run again."
-    ) from last
+    told = f"{what} was changed by somebody else during each of {attempts} attempts; last answer: {last}"
+    raise KubeRetriesExhausted(f"{told} Find out what keeps writing to it, then run again.") from last

@@ -49,7 +49,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PUT = do_DELETE = handle_any
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
             def log_message(self, *_args):
                 pass
@@ -148,6 +148,110 @@ def test_delete_has_a_precondition(server, client):
     assert server.requests[0][3]["preconditions"] == {"resourceVersion": "7"}
 
 
+def test_a_deletion_can_be_tried_without_effect(server, client):
+    server.answer(200, {})
+    client.delete(SERVICES, "x", "y", "7", dry_run=True)
+    assert server.requests[0][3]["dryRun"] == ["All"]
+
+
+def test_server_side_apply(server, client):
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "y"}}
+    server.answer(200, {"a": 1})
+    assert client.apply(SERVICES, "x", body) == {"a": 1}
+    method, path, headers, sent = server.requests[0]
+    assert (method, sent) == ("PATCH", body)
+    assert path == "/api/v1/namespaces/x/services/y?fieldManager=mesh.expansion&force=false"
+    assert headers["content-type"] == "application/apply-patch+yaml"
+
+
+def test_server_side_apply_by_force_and_without_effect(server, client):
+    server.answer(200, {})
+    client.apply(SERVICES, "x", {"metadata": {"name": "y"}}, force=True, dry_run=True)
+    assert server.requests[0][1].endswith("?fieldManager=mesh.expansion&force=true&dryRun=All")
+
+
+def test_a_merge_patch(server, client):
+    for dry_run in (False, True):
+        server.answer(200, {})
+        client.patch(SERVICES, "x", "y", {"spec": {"a": None}}, dry_run=dry_run)
+    (method, path, headers, sent), (_method, tried, _headers, _sent) = server.requests
+    assert (method, path, sent) == (
+        "PATCH",
+        "/api/v1/namespaces/x/services/y?fieldManager=mesh.expansion",
+        {"spec": {"a": None}},
+    )
+    assert headers["content-type"] == "application/merge-patch+json"
+    assert tried == f"{path}&dryRun=All"
+
+
+def test_a_field_conflict_names_the_fields_and_their_managers(server, client):
+    message = 'Apply failed with 1 conflict: conflict with "kubectl-edit" using v1: .spec.externalIPs'
+    cause = {
+        "reason": "FieldManagerConflict",
+        "message": 'conflict with "kubectl-edit" using v1',
+        "field": ".spec.externalIPs",
+    }
+    server.answer(409, {"message": message, "reason": "Conflict", "details": {"causes": [cause]}})
+    with pytest.raises(errors.KubeFieldConflict, match="Cannot apply Service y in namespace x: Apply failed") as caught:
+        client.apply(SERVICES, "x", {"metadata": {"name": "y"}})
+    assert caught.value.conflicts == ((".spec.externalIPs", "kubectl-edit"),)
+    # It is no race: to try again would not help.
+    assert not isinstance(caught.value, errors.KubeConflict)
+
+
+def test_an_apply_into_a_missing_namespace(server, client):
+    server.answer(404, {"message": 'namespaces "x" not found', "details": {"name": "x", "kind": "namespaces"}})
+    with pytest.raises(errors.KubeInvalid, match=r'namespaces "x" not found \(HTTP 404\)\. Create the namespace first'):
+        client.apply(SERVICES, "x", {"metadata": {"name": "y"}})
+
+
+def review(server, allowed):
+    server.answer(201, {"status": {"allowed": allowed}})
+
+
+def test_a_missing_right_is_named(server, client):
+    server.answer(403, {"message": 'services "y" is forbidden: User "u" cannot create resource "services"'})
+    review(server, True)
+    review(server, False)
+    with pytest.raises(errors.KubeForbidden, match=r"Give .* the verb 'create' on 'services' in namespace x\."):
+        client.apply(SERVICES, "x", {"metadata": {"name": "y"}})
+    asked = [body["spec"]["resourceAttributes"] for _method, _path, _headers, body in server.requests[1:]]
+    assert [(item["verb"], item["name"], item["namespace"]) for item in asked] == [
+        ("patch", "y", "x"),
+        ("create", "y", "x"),
+    ]
+
+
+def test_a_refusal_that_is_no_missing_right_comes_from_admission(server, client):
+    server.answer(403, {"message": 'services "y" is forbidden: Use of external IPs is denied by admission control.'})
+    review(server, True)
+    review(server, True)
+    with pytest.raises(errors.KubeDenied, match=r"denied by admission control \(HTTP 403\)\. The user has the right"):
+        client.apply(SERVICES, "x", {"metadata": {"name": "y"}})
+
+
+def test_rights_that_cannot_be_asked_for_are_named(server, client):
+    server.answer(403, {"message": "nope"})
+    server.answer(500, {"message": "broken"})
+    with pytest.raises(errors.KubeForbidden, match="the verb 'patch' on 'services'"):
+        client.patch(SERVICES, "x", "y", {})
+
+
+def test_a_validating_admission_policy_answers_422_and_names_no_field(server, client):
+    text = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no external addresses"
+    details = {"kind": "services", "name": "y", "causes": [{"message": text}]}
+    server.answer(422, {"message": f'services "y" is forbidden: {text}', "details": details})
+    with pytest.raises(errors.KubeDenied, match="no external addresses"):
+        client.apply(SERVICES, "x", {"metadata": {"name": "y"}})
+
+
+def test_validation_answers_422_and_names_the_fields(server, client):
+    cause = {"reason": "FieldValueRequired", "message": "Required value", "field": "spec.ports[0].name"}
+    server.answer(422, {"message": 'Service "y" is invalid', "details": {"causes": [cause]}})
+    with pytest.raises(errors.KubeInvalid, match=r'Service "y" is invalid \(HTTP 422\)'):
+        client.apply(SERVICES, "x", {"metadata": {"name": "y"}})
+
+
 @pytest.mark.parametrize(
     ("status", "error", "message"),
     [
@@ -161,6 +265,7 @@ def test_delete_has_a_precondition(server, client):
 )
 def test_errors_have_their_own_types_and_say_what_was_attempted(server, client, status, error, message):
     server.answer(status, {"message": "nope"})
+    review(server, False)
     with pytest.raises(error, match=message):
         client.replace(CONFIGMAPS, "x", {"metadata": {"name": "y", "resourceVersion": "1"}})
 
