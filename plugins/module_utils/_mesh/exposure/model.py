@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ..errors import MeshError
+
 Entry = t.Dict[str, t.Any]
 
 PROTOCOLS = ("TCP", "UDP")
@@ -17,7 +19,7 @@ ENTRY_KEYS = ("name", "namespace", "selector", "labels", "nodes", "scheduler", "
 PORT_DEFAULTS = ("persistence", "one_packet")
 
 
-class ExposureError(ValueError):
+class ExposureError(MeshError):
     """The list of exposed services, or what it is combined with, is not usable."""
 
 

@@ -1,0 +1,244 @@
+"""The exposed Services on the lab's API server: what is written, what others wrote into them, and every refusal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import lab_state
+import pytest
+import yaml
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import exposed_services
+from ansible_collections.mesh.expansion.tests.reference import procedure
+from kubernetes import client
+
+Json = dict[str, Any]
+LISTED = exposed_services("reference", procedure.OVERRIDES)
+OWN = {"name": "own-lb", "namespace": "default", "selector": {"app": "own"}, "ports": [{"port": 18443, "name": "own"}]}
+PILOT = ("istio-pilot-lb", "istio-system")
+EDITOR = "kubectl-edit"
+POLICY = "no-external-addresses"
+ENVIRONMENT = {
+    "ANSIBLE_CONFIG": str(lab_state.ROOT / "ansible.cfg"),
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+}
+
+
+def module(kubeconfig: Path | None = None, check: bool = False, **options: Any) -> tuple[int, Json, str]:
+    """One call of the module: its exit status, its result, and all that it printed."""
+    user = kubeconfig or lab_state.LAB / "kubeconfig"
+    arguments = {"vip": procedure.VIP, "services": LISTED, "kubeconfig": str(user)}
+    command = ["ansible", "localhost", "--connection", "local", "--module-name", "mesh.expansion.mesh_services"]
+    done: CompletedProcess[str] = subprocess.run(
+        [*command, "--args", json.dumps({**arguments, **options}), *(["--check"] if check else [])],
+        cwd=lab_state.ROOT,
+        env=os.environ | ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    start = done.stdout.find("=> {")
+    assert start >= 0, done.stdout
+    result, _end = json.JSONDecoder().raw_decode(done.stdout[start + 3 :])
+    return done.returncode, result, done.stdout
+
+
+def writes(**options: Any) -> list[str]:
+    """The writes of a call that succeeds; check mode predicts them."""
+    status, predicted, text = module(check=True, **options)
+    assert status == 0, text
+    status, result, text = module(**options)
+    assert status == 0, text
+    assert result["operations"] == predicted["operations"]
+    assert result["changed"] == bool(result["operations"])
+    return result["operations"]
+
+
+def refusal(**options: Any) -> str:
+    status, result, text = module(**options)
+    assert status != 0, text
+    return result["msg"]
+
+
+def with_own(**changes: Any) -> list[Json]:
+    return exposed_services("reference", services=[*LISTED, {**OWN, **changes}])
+
+
+def service(core: client.CoreV1Api, name: str, namespace: str) -> Json:
+    return core.api_client.sanitize_for_serialization(core.read_namespaced_service(name, namespace))
+
+
+def edit(core: client.CoreV1Api, patch: Json) -> None:
+    core.patch_namespaced_service(*PILOT, patch, field_manager=EDITOR)
+
+
+def exposed(core: client.CoreV1Api) -> list[Json]:
+    plain = core.api_client.sanitize_for_serialization
+    return [plain(item) for item in core.list_service_for_all_namespaces().items if item.spec.external_ips]
+
+
+@pytest.fixture(autouse=True)
+def listed_again(core: client.CoreV1Api) -> Iterator[None]:
+    """Each test leaves what the scenario made."""
+    yield
+    status, _result, text = module(adopt=True)
+    assert status == 0, text
+    assert procedure.comparable_services(exposed(core)) == procedure.services()
+
+
+def test_services_are_those_of_the_procedure_and_all_fields_are_ours(core: client.CoreV1Api) -> None:
+    found = exposed(core)
+    assert procedure.comparable_services(found) == procedure.services()
+    for item in found:
+        owners = [(entry["manager"], entry["operation"]) for entry in item["metadata"]["managedFields"]]
+        assert owners == [("mesh.expansion", "Apply")]
+
+
+def test_a_second_run_leaves_the_versions(core: client.CoreV1Api) -> None:
+    before = [item["metadata"]["resourceVersion"] for item in exposed(core)]
+    assert writes() == []
+    assert [item["metadata"]["resourceVersion"] for item in exposed(core)] == before
+
+
+def test_another_list_and_back(core: client.CoreV1Api) -> None:
+    assert writes(services=with_own(labels={"team": "a"})) == ["create Service default/own-lb"]
+    # A label and a port name that are no longer wanted go; the port keeps its number.
+    assert writes(services=with_own(ports=[18443])) == ["apply Service default/own-lb"]
+    own = service(core, "own-lb", "default")
+    assert "team" not in own["metadata"]["labels"]
+    assert own["spec"]["ports"] == [{"port": 18443, "protocol": "TCP", "targetPort": 18443}]
+    assert writes(services=with_own(ports=[18444])) == ["apply Service default/own-lb"]
+    assert [port["port"] for port in service(core, "own-lb", "default")["spec"]["ports"]] == [18444]
+    assert writes(services=with_own(ports=[18444])) == []
+    assert writes() == ["delete Service default/own-lb"]
+
+
+def test_a_port_that_others_added_is_taken_out(core: client.CoreV1Api) -> None:
+    edit(core, {"spec": {"ports": [{"name": "x", "port": 9999, "protocol": "TCP"}]}})
+    assert len(service(core, *PILOT)["spec"]["ports"]) == 5
+    assert writes() == ["patch Service istio-system/istio-pilot-lb"]
+    assert writes() == []
+
+
+def test_a_port_that_others_took_out_comes_back(core: client.CoreV1Api) -> None:
+    removal = {"$patch": "delete", "port": 15011}
+    edit(core, {"spec": {"ports": [removal]}})
+    assert len(service(core, *PILOT)["spec"]["ports"]) == 3
+    assert writes() == ["apply Service istio-system/istio-pilot-lb"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "field"),
+    [
+        ({"externalIPs": ["192.168.0.99"]}, ".spec.externalIPs"),
+        ({"selector": {"tier": "x"}}, ".spec.selector"),
+        ({"ports": [{"port": 15011, "targetPort": 1}]}, '.spec.ports[port=15011,protocol="TCP"].targetPort'),
+    ],
+)
+def test_a_field_that_others_changed(core: client.CoreV1Api, patch: Json, field: str) -> None:
+    edit(core, {"spec": patch})
+    for check in (True, False):
+        text = refusal(check=check)
+        assert f"Another writer owns a field ({field} to {EDITOR})" in text
+        assert "exposure_adopt: true" in text
+    assert writes(adopt=True) == ["apply Service istio-system/istio-pilot-lb"]
+    assert writes() == []
+
+
+def test_a_service_of_others(core: client.CoreV1Api) -> None:
+    # An unnamed port does not fit beside ours.
+    ports = [client.V1ServicePort(port=80)]
+    spec = client.V1ServiceSpec(type="NodePort", selector={"app": "theirs", "tier": "x"}, ports=ports)
+    metadata = client.V1ObjectMeta(name="own-lb", labels={"team": "a"})
+    core.create_namespaced_service("default", client.V1Service(metadata=metadata, spec=spec), field_manager="helm")
+    before = service(core, "own-lb", "default")
+    assert "not made from the list of exposed services: Service default/own-lb." in refusal(services=with_own())
+    assert service(core, "own-lb", "default") == before
+    assert writes(services=with_own(), adopt=True) == ["patch Service default/own-lb", "apply Service default/own-lb"]
+    own = service(core, "own-lb", "default")
+    assert own["metadata"]["labels"]["team"] == "a"
+    assert (own["spec"]["type"], own["spec"]["selector"]) == ("ClusterIP", {"app": "own"})
+    assert own["spec"]["ports"] == [{"name": "own", "port": 18443, "protocol": "TCP", "targetPort": 18443}]
+    assert own["spec"]["externalIPs"] == [procedure.VIP]
+    assert writes(services=with_own()) == []
+    # From now on it is like one that was made.
+    changed = with_own(ports=[{"port": 18443, "name": "own", "target_port": 8443}])
+    assert writes(services=changed) == ["apply Service default/own-lb"]
+    assert writes(services=changed) == []
+    assert writes() == ["delete Service default/own-lb"]
+
+
+def test_a_missing_namespace_and_the_others_are_applied() -> None:
+    services = exposed_services("reference", services=[{**OWN, "namespace": "nowhere"}, *LISTED])
+    assert 'namespaces "nowhere" not found' in refusal(services=services, check=True)
+    text = refusal(services=services)
+    assert "Cannot apply Service own-lb in namespace nowhere" in text
+    assert "Create the namespace first." in text
+
+
+def test_a_user_who_may_only_read(core: client.CoreV1Api, tmp_path: Path) -> None:
+    token = core.create_namespaced_service_account_token(
+        "default", "default", client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
+    ).status.token
+    content = yaml.safe_load((lab_state.LAB / "kubeconfig").read_text())
+    content["users"][0]["user"] = {"token": token}
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(content))
+    text = refusal(kubeconfig=kubeconfig)
+    assert "Cannot list services" in text
+    assert "Give the user of this kubeconfig the verb 'list' on 'services'." in text
+    rbac = client.RbacAuthorizationV1Api(core.api_client)
+    metadata = client.V1ObjectMeta(name="exposure-reader")
+    rule = client.V1PolicyRule(api_groups=[""], resources=["services"], verbs=["get", "list"])
+    subject = client.RbacV1Subject(kind="ServiceAccount", name="default", namespace="default")
+    role = client.V1RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name="exposure-reader")
+    rbac.create_cluster_role(client.V1ClusterRole(metadata=metadata, rules=[rule]))
+    rbac.create_cluster_role_binding(client.V1ClusterRoleBinding(metadata=metadata, role_ref=role, subjects=[subject]))
+    try:
+        # To read is enough as long as there is nothing to do.
+        assert module(kubeconfig=kubeconfig)[1]["operations"] == []
+        for check in (True, False):
+            text = refusal(kubeconfig=kubeconfig, services=with_own(), check=check)
+            assert "Cannot apply Service own-lb in namespace default" in text
+            assert "the verbs 'patch' and 'create' on 'services' in namespace default." in text
+    finally:
+        rbac.delete_cluster_role_binding("exposure-reader")
+        rbac.delete_cluster_role("exposure-reader")
+
+
+@pytest.fixture
+def policy(core: client.CoreV1Api) -> Iterator[None]:
+    """The cluster forbids external addresses in one namespace."""
+    api = client.AdmissionregistrationV1Api(core.api_client)
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["services"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "!has(object.spec.externalIPs)", "message": "external addresses are forbidden"}],
+    }
+    name = {"name": POLICY}
+    only = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}
+    binding = {"policyName": POLICY, "validationActions": ["Deny"], "matchResources": only}
+    api.create_validating_admission_policy({"metadata": name, "spec": spec})
+    api.create_validating_admission_policy_binding({"metadata": name, "spec": binding})
+    yield
+    api.delete_validating_admission_policy_binding(POLICY)
+    api.delete_validating_admission_policy(POLICY)
+
+
+def test_a_policy_that_forbids_external_addresses(policy: None) -> None:
+    # A policy takes effect a moment after it is made.
+    for _attempt in range(20):
+        status, result, _text = module(services=with_own(), check=True)
+        if status:
+            break
+    assert "external addresses are forbidden" in result["msg"]
+    remedy = f"(admission plugin DenyServiceExternalIPs, or a policy), allow {procedure.VIP} there."
+    assert remedy in refusal(services=with_own())
