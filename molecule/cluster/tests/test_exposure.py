@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import lab_state
 import pytest
 import yaml
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import exposed_services
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError, exposed_services
+from ansible_collections.mesh.expansion.plugins.modules.mesh_services import Exposer, describe
 from ansible_collections.mesh.expansion.tests.reference import procedure
 from kubernetes import client
 
@@ -23,49 +23,47 @@ OWN = {"name": "own-lb", "namespace": "default", "selector": {"app": "own"}, "po
 PILOT = ("istio-pilot-lb", "istio-system")
 EDITOR = "kubectl-edit"
 POLICY = "no-external-addresses"
-ENVIRONMENT = {
-    "ANSIBLE_CONFIG": str(lab_state.ROOT / "ansible.cfg"),
-    "ANSIBLE_NOCOLOR": "1",
-    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-}
 
 
-def module(kubeconfig: Path | None = None, check: bool = False, **options: Any) -> tuple[int, Json, str]:
-    """One call of the module: its exit status, its result, and all that it printed."""
-    user = kubeconfig or lab_state.LAB / "kubeconfig"
-    arguments = {"vip": procedure.VIP, "services": LISTED, "kubeconfig": str(user)}
-    command = ["ansible", "localhost", "--connection", "local", "--module-name", "mesh.expansion.mesh_services"]
-    done: CompletedProcess[str] = subprocess.run(
-        [*command, "--args", json.dumps({**arguments, **options}), *(["--check"] if check else [])],
-        cwd=lab_state.ROOT,
-        env=os.environ | ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    start = done.stdout.find("=> {")
-    assert start >= 0, done.stdout
-    result, _end = json.JSONDecoder().raw_decode(done.stdout[start + 3 :])
-    return done.returncode, result, done.stdout
+def run(kubeconfig: Path | None = None, check: bool = False, **options: Any) -> list[str]:
+    """What one execution of the module does, in this process; converge.yml executes it through Ansible."""
+    params = {"state": "present", "vip": procedure.VIP, "services": LISTED, "adopt": False, **options}
+    exposer = Exposer(connect(str(kubeconfig or lab_state.LAB / "kubeconfig")), params, check)
+    plan = exposer.plan()
+    exposer.apply(plan)
+    operations = describe(plan)["operations"]
+    assert exposer.written == ([] if check else operations)
+    return operations
 
 
 def writes(**options: Any) -> list[str]:
-    """The writes of a call that succeeds; check mode predicts them."""
-    status, predicted, text = module(check=True, **options)
-    assert status == 0, text
-    status, result, text = module(**options)
-    assert status == 0, text
-    assert result["operations"] == predicted["operations"]
-    assert result["changed"] == bool(result["operations"])
-    return result["operations"]
+    """The writes of an execution that succeeds; check mode predicts them."""
+    predicted = run(check=True, **options)
+    operations = run(**options)
+    assert operations == predicted
+    return operations
 
 
 def refusal(**options: Any) -> str:
-    status, result, text = module(**options)
-    assert status != 0, text
-    return result["msg"]
+    with pytest.raises((ExposureError, KubeError)) as caught:
+        run(**options)
+    return str(caught.value)
+
+
+def refused(**options: Any) -> bool:
+    try:
+        run(**options)
+    except (ExposureError, KubeError):
+        return True
+    return False
+
+
+def wait_for(what: str, holds: Callable[[], bool], seconds: int = 30) -> None:
+    """Roles and policies take effect a moment after they are made."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} has no effect after {seconds} s"
+        time.sleep(0.5)
 
 
 def with_own(**changes: Any) -> list[Json]:
@@ -89,8 +87,7 @@ def exposed(core: client.CoreV1Api) -> list[Json]:
 def listed_again(core: client.CoreV1Api) -> Iterator[None]:
     """Each test leaves what the scenario made."""
     yield
-    status, _result, text = module(adopt=True)
-    assert status == 0, text
+    run(adopt=True)
     assert procedure.comparable_services(exposed(core)) == procedure.services()
 
 
@@ -185,9 +182,8 @@ def test_a_missing_namespace_and_the_others_are_applied() -> None:
 
 
 def test_a_user_who_may_only_read(core: client.CoreV1Api, tmp_path: Path) -> None:
-    token = core.create_namespaced_service_account_token(
-        "default", "default", client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
-    ).status.token
+    request = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
+    token = core.create_namespaced_service_account_token("default", "default", request).status.token
     content = yaml.safe_load((lab_state.LAB / "kubeconfig").read_text())
     content["users"][0]["user"] = {"token": token}
     kubeconfig = tmp_path / "kubeconfig"
@@ -203,8 +199,9 @@ def test_a_user_who_may_only_read(core: client.CoreV1Api, tmp_path: Path) -> Non
     rbac.create_cluster_role(client.V1ClusterRole(metadata=metadata, rules=[rule]))
     rbac.create_cluster_role_binding(client.V1ClusterRoleBinding(metadata=metadata, role_ref=role, subjects=[subject]))
     try:
+        wait_for("the role", lambda: not refused(kubeconfig=kubeconfig))
         # To read is enough as long as there is nothing to do.
-        assert module(kubeconfig=kubeconfig)[1]["operations"] == []
+        assert run(kubeconfig=kubeconfig) == []
         for check in (True, False):
             text = refusal(kubeconfig=kubeconfig, services=with_own(), check=check)
             assert "Cannot apply Service own-lb in namespace default" in text
@@ -234,11 +231,7 @@ def policy(core: client.CoreV1Api) -> Iterator[None]:
 
 
 def test_a_policy_that_forbids_external_addresses(policy: None) -> None:
-    # A policy takes effect a moment after it is made.
-    for _attempt in range(20):
-        status, result, _text = module(services=with_own(), check=True)
-        if status:
-            break
-    assert "external addresses are forbidden" in result["msg"]
-    remedy = f"(admission plugin DenyServiceExternalIPs, or a policy), allow {procedure.VIP} there."
-    assert remedy in refusal(services=with_own())
+    wait_for("the policy", lambda: refused(services=with_own(), check=True))
+    text = refusal(services=with_own())
+    assert "external addresses are forbidden" in text
+    assert f"(admission plugin DenyServiceExternalIPs, or a policy), allow {procedure.VIP} there." in text

@@ -17,16 +17,17 @@ def only_with_ourselves(exc: KubeFieldConflict) -> bool:
 
 
 def explain(failures: t.Sequence[KubeError], vip: str) -> str:
-    """The refusals, each with its remedy."""
-    return " ".join(f"{exc}{_remedy(exc, vip)}" for exc in failures)
+    """The refusals, and what to do about them, each once."""
+    remedies = [_remedy(exc, vip) for exc in failures]
+    return " ".join(dict.fromkeys(text for text in [*map(str, failures), *remedies] if text))
 
 
 def _remedy(exc: KubeError, vip: str) -> str:
     if isinstance(exc, KubeFieldConflict):
         fields = ", ".join(f"{conflict.field} to {conflict.manager}" for conflict in exc.conflicts)
         adopt = "adopt: true (exposure_adopt: true in the role exposure)"
-        return f" Another writer owns a field ({fields}). Undo its change, or take the field over with {adopt}."
+        return f"Another writer owns a field ({fields}). Undo its change, or take the field over with {adopt}."
     if isinstance(exc, KubeDenied):
         by = "admission plugin DenyServiceExternalIPs, or a policy"
-        return f" Where the cluster forbids external addresses ({by}), allow {vip} there."
+        return f"Where the cluster forbids external addresses ({by}), allow {vip} there."
     return ""
