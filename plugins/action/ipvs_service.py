@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.expansion.plugins.plugin_utils._ipvs_drain import DrainAction
+from ansible_collections.mesh.expansion.plugins.plugin_utils._drain_action import DrainAction
 
 
 class ActionModule(DrainAction):

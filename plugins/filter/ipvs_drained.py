@@ -42,14 +42,14 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh import drain
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
 
 
 def ipvs_drained(services: list[dict[str, t.Any]], addresses: list[str]) -> list[dict[str, t.Any]]:
     try:
         return drain.drained(services, addresses)
-    except ExposureError as exc:
+    except ValidationError as exc:
         raise AnsibleFilterError(f"mesh.expansion.ipvs_drained: {exc}") from exc
 
 

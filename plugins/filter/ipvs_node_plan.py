@@ -70,14 +70,14 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh import drain
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
 
 
 def ipvs_node_plan(services: list[dict[str, t.Any]], address: str, weights: dict[str, dict[str, int]] | None = None) -> dict[str, t.Any]:
     try:
         return drain.node_plan(services, address, weights)
-    except ExposureError as exc:
+    except ValidationError as exc:
         raise AnsibleFilterError(f"mesh.expansion.ipvs_node_plan: {exc}") from exc
 
 

@@ -13,9 +13,11 @@ import typing as t
 
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.drain import Drained, progress_line, wait_drained
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ApplyError, IpvsError, ModuleMissingError
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.plan import touched
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import Drained, Outcome, concerned, converge, predict, wait_drained
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import Outcome, concerned, converge, predict
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import Wanted
 
 _LOG_INTERVAL = 10.0
 
@@ -68,7 +70,7 @@ def drain_spec() -> dict[str, t.Any]:
 
 def run(
     module: t.Any,
-    parse: t.Callable[[], t.Sequence[options.Wanted]],
+    parse: t.Callable[[], t.Sequence[Wanted]],
     purge: str,
     vips: t.Sequence[str] | None,
     report: t.Callable[[Outcome], dict[str, t.Any]],
@@ -94,12 +96,13 @@ def run(
         module.exit_json(**_result(outcome), **report(outcome))
 
 
-def _apply(module: t.Any, wanted: t.Sequence[options.Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]) -> Outcome:
+def _apply(module: t.Any, wanted: t.Sequence[Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]) -> Outcome:
+    timeout, remove = module.params["drain_timeout"], module.params["drain_remove"]
     with connect() as client:
-        return converge(client, wanted, purge, vips, module.params["drain_timeout"], module.params["drain_remove"], _Journal(module.log))
+        return converge(client, wanted, purge, vips, timeout, remove, _Journal(module.log))
 
 
-def _predict(module: t.Any, wanted: t.Sequence[options.Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]) -> Outcome:
+def _predict(module: t.Any, wanted: t.Sequence[Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]) -> Outcome:
     remove = module.params["drain_remove"]
     try:
         client = connect(load=False)
@@ -108,7 +111,7 @@ def _predict(module: t.Any, wanted: t.Sequence[options.Wanted], purge: str, vips
         return predict({}, wanted, purge, vips, remove)
     with client:
         outcome = predict(client.read(concerned(wanted, purge, vips)), wanted, purge, vips, remove)
-        outcome.drained = wait_drained(client, wanted, timeout=0)
+        outcome.drained = wait_drained(client.read_states, wanted, timeout=0)
     return outcome
 
 
@@ -118,23 +121,12 @@ def _result(outcome: Outcome) -> dict[str, t.Any]:
         "changed": bool(outcome.operations),
         "operations": [str(operation) for operation in outcome.operations],
         "diff": {"before": _text(outcome.before, keys), "after": _text(outcome.after, keys)},
-        "drained": [_drained(one) for one in outcome.drained],
+        "drained": [one.as_dict() for one in outcome.drained],
     }
 
 
 def _text(table: model.Table, keys: t.Collection[model.ServiceKey]) -> str:
     return "".join(f"{line}\n" for line in model.lines(table, keys))
-
-
-def _drained(one: Drained) -> dict[str, t.Any]:
-    return {
-        "service": str(one.service),
-        "real_server": model.endpoint(*one.server),
-        "active_connections": one.connections.active,
-        "inactive_connections": one.connections.inactive,
-        "persistent_connections": one.connections.persistent,
-        "gone": one.gone,
-    }
 
 
 class _Journal:
@@ -149,8 +141,4 @@ class _Journal:
             return
         self._next = waited + _LOG_INTERVAL
         for one in drained:
-            counts = one.connections
-            self._log(
-                f"draining {model.endpoint(*one.server)} of {one.service} for {waited:.0f} s: "
-                f"{counts.active} active, {counts.inactive} inactive, {counts.persistent} persistent connections"
-            )
+            self._log(progress_line(one.as_dict(), waited))

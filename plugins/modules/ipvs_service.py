@@ -171,14 +171,15 @@ from ansible_collections.mesh.expansion.plugins.module_utils import _ipvs_module
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import options, plan
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import Outcome
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import Wanted
 
 
 def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
     entry = {name: module.params[name] for name in options.SERVICE_DEFAULTS}
     parse = options.parse_service if module.params["state"] == "present" else options.parse_absent
-    wanted: list[options.Wanted] = []
+    wanted: list[Wanted] = []
 
-    def parsed() -> list[options.Wanted]:
+    def parsed() -> list[Wanted]:
         wanted.append(parse(entry))
         return wanted
 

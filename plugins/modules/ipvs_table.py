@@ -172,12 +172,13 @@ from ansible_collections.mesh.expansion.plugins.module_utils import _ipvs_module
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import Outcome
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import Wanted
 
 
 def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
     keys: list[model.ServiceKey] = []
 
-    def parse() -> list[options.Wanted]:
+    def parse() -> list[Wanted]:
         wanted = options.parse_services(module.params["services"])
         keys.extend(one.service.key for one in wanted)
         return wanted

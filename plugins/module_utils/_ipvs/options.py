@@ -9,14 +9,12 @@ so that a bad entry is found before the first write.
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import typing as t
 
 from . import model
 from .errors import ValidationError
-
-PRESENT, DRAINED, ABSENT = "present", "drained", "absent"
+from .wanted import ABSENT, DRAINED, PRESENT, Wanted, WantedServer
 
 # ipvsadm's bounds. The kernel would take more, but it keeps timeouts in ticks, which wrap, and weights as signed numbers.
 MAX_TIMEOUT = 31 * 86400
@@ -51,20 +49,6 @@ SERVER_DEFAULTS: dict[str, t.Any] = {
     "tun_flags": "nocsum",
     "state": PRESENT,
 }
-
-
-class WantedServer(t.NamedTuple):
-    server: model.RealServer
-    state: str = PRESENT
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What a virtual service should be. Real servers that are None are not looked at."""
-
-    service: model.Service
-    servers: t.Sequence[WantedServer] | None = None
-    state: str = PRESENT
 
 
 class _EntryError(Exception):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from . import model
-from .options import ABSENT, DRAINED, PRESENT, Wanted, WantedServer
+from .wanted import ABSENT, DRAINED, Wanted, WantedServer
 
 PURGE_NONE, PURGE_SERVERS, PURGE_SERVICES, PURGE_ALL = "none", "real_servers", "services", "all"
 PURGE = (PURGE_NONE, PURGE_SERVERS, PURGE_SERVICES, PURGE_ALL)
@@ -122,24 +122,5 @@ def simulate(actual: model.Table, operations: t.Iterable[Operation]) -> dict[mod
     return table
 
 
-def drained_keys(wanted: t.Iterable[Wanted]) -> list[tuple[model.ServiceKey, model.ServerKey]]:
-    return [(one.service.key, server.key) for one in wanted for server, state in one.servers or () if state == DRAINED]
-
-
-def without_drained(wanted: t.Iterable[Wanted]) -> list[Wanted]:
-    """What is wanted once the drained servers may go."""
-    result = []
-    for one in wanted:
-        servers = one.servers
-        if servers is not None:
-            servers = [WantedServer(server, ABSENT if state == DRAINED else state) for server, state in servers]
-        result.append(Wanted(one.service, servers, one.state))
-    return result
-
-
 def touched(operations: t.Iterable[Operation]) -> set[model.ServiceKey]:
     return {operation.service.key for operation in operations}
-
-
-def present_keys(wanted: t.Iterable[Wanted]) -> set[model.ServiceKey]:
-    return {one.service.key for one in wanted if one.state == PRESENT}

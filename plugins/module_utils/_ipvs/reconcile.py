@@ -6,27 +6,16 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 import typing as t
 
 from . import model
 from .client import Client, Report, explain, is_race
+from .drain import Drained, Progress, wait_drained, without_drained
 from .errors import ApplyError, IpvsError
-from .options import Wanted
-from .plan import PURGE_ALL, PURGE_SERVERS, PURGE_SERVICES, Operation, drained_keys, plan, simulate, without_drained
+from .plan import PURGE_ALL, PURGE_SERVERS, PURGE_SERVICES, Operation, plan, simulate
+from .wanted import Wanted
 
 ROUNDS = 5
-
-
-class Drained(t.NamedTuple):
-    """A real server that gets no new connections, and the connections it still has."""
-
-    service: model.ServiceKey
-    server: model.ServerKey
-    connections: model.Connections
-    # Whether none of any kind is left. Inactive ones count: with direct routing the kernel sees one direction only,
-    # so a connection that the client has half closed is inactive; and all of UDP is.
-    gone: bool
 
 
 @dataclasses.dataclass
@@ -37,9 +26,6 @@ class Outcome:
     after: model.Table
     operations: list[Operation]
     drained: list[Drained] = dataclasses.field(default_factory=list)
-
-
-Progress = t.Callable[[t.Sequence[Drained], float], None]
 
 
 def concerned(wanted: t.Sequence[Wanted], purge: str, vips: t.Collection[bytes]) -> t.Callable[[model.ServiceKey], bool]:
@@ -132,7 +118,7 @@ def converge(
     """Reconciles, waits for drained servers, and removes them if they are to be removed."""
     outcome = reconcile(client, wanted, purge, vips)
     try:
-        drained = wait_drained(client, wanted, drain_timeout, progress)
+        drained = wait_drained(client.read_states, wanted, drain_timeout, progress)
         if not drained:
             return outcome
         last = reconcile(client, without_drained(wanted), purge, vips) if drain_remove else Outcome(outcome.after, outcome.after, [])
@@ -142,32 +128,3 @@ def converge(
     except IpvsError as exc:
         raise ApplyError(str(exc), applied=outcome.operations) from exc
     return Outcome(outcome.before, last.after, outcome.operations + last.operations, drained)
-
-
-def wait_drained(
-    client: Client,
-    wanted: t.Sequence[Wanted],
-    timeout: float,
-    progress: Progress | None = None,
-    interval: float = 1.0,
-    clock: t.Callable[[], float] = time.monotonic,
-    sleep: t.Callable[[float], None] = time.sleep,
-) -> list[Drained]:
-    """Looks until no drained server has a connection, or the time is over. Servers that are not in the table have none."""
-    keys = drained_keys(wanted)
-    if not keys:
-        return []
-    started = clock()
-    services = {service for service, _server in keys}
-    while True:
-        counts = {(state.service.key, server.server.key): server.connections for state in client.read_states(services.__contains__) for server in state.servers}
-        found = []
-        for service, server in keys:
-            connections = counts.get((service, server), model.Connections())
-            found.append(Drained(service, server, connections, not sum(connections)))
-        waited = clock() - started
-        if progress is not None:
-            progress(found, waited)
-        if all(one.gone for one in found) or waited >= timeout:
-            return found
-        sleep(min(interval, timeout - waited))

@@ -12,6 +12,7 @@ import typing as t
 
 from . import model, options
 from .errors import SaveError, ValidationError
+from .wanted import PRESENT, Wanted
 
 FORMAT = "mesh.expansion/ipvs-table"
 VERSION = 1
@@ -21,7 +22,7 @@ _FIELDS = ("format", "version", "vips", "services")
 class SavedTable(t.NamedTuple):
     """What is wanted, and the virtual addresses on which nothing else is."""
 
-    services: list[options.Wanted]
+    services: list[Wanted]
     vips: list[bytes]
 
 
@@ -53,7 +54,7 @@ def loads(text: str) -> SavedTable:
         if vips and not key.fwmark and key.address not in vips:
             problems.append(f"services[{index}] ({key}): its address is none of vips")
         for server, state in wanted.servers or ():
-            if state != options.PRESENT:
+            if state != PRESENT:
                 problems.append(f"services[{index}] ({key}): real server {server.name} has state {state}: a saved table has real servers that are present only")
     if problems:
         raise ValidationError(problems)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import codec, model, options, plan
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import Wanted
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.errors import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,17 +36,17 @@ def golden() -> dict[str, tuple[list[bytes], list[bytes]]]:
 CAPTURED = golden()
 
 
-def wanted(**values: object) -> options.Wanted:
+def wanted(**values: object) -> Wanted:
     return options.parse_service(values)
 
 
-def server(text: str, service: options.Wanted, **values: object) -> model.RealServer:
+def server(text: str, service: Wanted, **values: object) -> model.RealServer:
     parsed = options.parse_service({**key_option(service), "real_servers": [{"real_server": text, **values}]})
     assert parsed.servers is not None
     return parsed.servers[0].server
 
 
-def key_option(service: options.Wanted) -> dict[str, object]:
+def key_option(service: Wanted) -> dict[str, object]:
     made = options.to_options(model.Entry(service.service, {}))
     return {name: made[name] for name in (*options.KEY_OPTIONS, "ipv6") if name in made}
 
@@ -99,13 +100,13 @@ SERVERS = [
 
 
 @pytest.mark.parametrize(("command", "kind", "service"), SERVICES, ids=[case[0] for case in SERVICES])
-def test_a_service_is_sent_as_ipvsadm_sends_it(command: str, kind: str, service: options.Wanted) -> None:
+def test_a_service_is_sent_as_ipvsadm_sends_it(command: str, kind: str, service: Wanted) -> None:
     (request,), _replies = CAPTURED[command]
     assert codec.encode(plan.Operation(kind, service.service)).hex() == request.hex()
 
 
 @pytest.mark.parametrize(("command", "kind", "service", "real"), SERVERS, ids=[case[0] for case in SERVERS])
-def test_a_real_server_is_sent_as_ipvsadm_sends_it(command: str, kind: str, service: options.Wanted, real: model.RealServer) -> None:
+def test_a_real_server_is_sent_as_ipvsadm_sends_it(command: str, kind: str, service: Wanted, real: model.RealServer) -> None:
     """But of the service only what it is found by: the kernel looks at nothing else, and ipvsadm sends made-up values there."""
     (request,), _replies = CAPTURED[command]
     ours = codec.encode(plan.Operation(kind, service.service, real))
@@ -117,7 +118,7 @@ def test_a_real_server_is_sent_as_ipvsadm_sends_it(command: str, kind: str, serv
 
 
 @pytest.mark.parametrize(("command", "service"), [("-D -t 192.168.0.62:53", TCP), ("-D -f 8 -6", MARK6)])
-def test_a_deletion_names_the_service_as_ipvsadm_names_it(command: str, service: options.Wanted) -> None:
+def test_a_deletion_names_the_service_as_ipvsadm_names_it(command: str, service: Wanted) -> None:
     (request,), _replies = CAPTURED[command]
     ours = codec.encode(plan.Operation(plan.DELETE_SERVICE, service.service))
     assert ours[:4] == request[:4]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import Wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ VIP = "192.168.0.62:53"
 RS = "192.168.0.71:53"
 
 
-def entry_of(wanted: options.Wanted) -> model.Entry:
+def entry_of(wanted: Wanted) -> model.Entry:
     return model.Entry(wanted.service, {one.server.key: one.server for one in wanted.servers or ()})
 
 

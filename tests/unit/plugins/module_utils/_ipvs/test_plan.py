@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options, plan
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain, model, options, plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,9 +112,9 @@ def test_an_absent_server_goes_whatever_the_purge() -> None:
 
 def test_drained_servers_can_go_afterwards() -> None:
     wanted = options.parse_services([service(80, {"real_server": "10.1.0.1", "state": "drained"}, "10.1.0.2"), {"fwmark_service": 7}])
-    assert [(str(key), model.endpoint(*server)) for key, server in plan.drained_keys(wanted)] == [("-t 10.0.0.1:80", "10.1.0.1:80")]
+    assert [(str(key), model.endpoint(*server)) for key, server in drain.drained_keys(wanted)] == [("-t 10.0.0.1:80", "10.1.0.1:80")]
     before = table_of([service(80, "10.1.0.1", "10.1.0.2"), {"fwmark_service": 7, "real_servers": [{"real_server": "10.1.0.3"}]}])
-    assert lines(plan.plan(before, plan.without_drained(wanted))) == ["-d -t 10.0.0.1:80 -r 10.1.0.1:80"]
+    assert lines(plan.plan(before, drain.without_drained(wanted))) == ["-d -t 10.0.0.1:80 -r 10.1.0.1:80"]
 
 
 def test_an_absent_service_goes() -> None:

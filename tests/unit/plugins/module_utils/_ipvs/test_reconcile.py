@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options, plan, reconcile
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain, model, options, plan, reconcile
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import CHUNK_MESSAGES, Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ApplyError, IpvsError, ModuleMissingError, ReadError, UnavailableError
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.channel import Channel
@@ -319,8 +319,8 @@ def test_draining_waits_until_connections_are_gone(monkeypatch: pytest.MonkeyPat
     with connect(kernel) as client:
         wanted = options.parse_services([drained_service()])
         reconcile.reconcile(client, wanted)
-        drained = reconcile.wait_drained(
-            client,
+        drained = drain.wait_drained(
+            client.read_states,
             wanted,
             timeout=100,
             progress=lambda found, waited: seen.append((found[0].connections, waited)),

@@ -10,8 +10,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.filter.ipvs_drained import ipvs_drained
 from ansible_collections.mesh.expansion.plugins.filter.ipvs_node_plan import ipvs_node_plan
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh import drain
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
 
 
 def server(endpoint, weight=1, **more):
@@ -90,7 +90,7 @@ def test_names():
 
 
 def test_a_service_without_a_key():
-    with pytest.raises(ExposureError, match="a virtual service has none of tcp_service"):
+    with pytest.raises(ValidationError, match="a virtual service has none of tcp_service"):
         drain.node_plan([{"real_servers": []}], "192.168.0.72")
 
 

@@ -9,8 +9,8 @@ import types
 from typing import Any
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.plugin_utils import _ipvs_drain
-from ansible_collections.mesh.expansion.plugins.plugin_utils._ipvs_drain import DrainAction, drains, merge
+from ansible_collections.mesh.expansion.plugins.plugin_utils import _drain_action
+from ansible_collections.mesh.expansion.plugins.plugin_utils._drain_action import DrainAction, drains, merge
 
 DRAINED = {"real_server": "192.168.0.72:53", "state": "drained"}
 STEP = "-e -t 192.168.0.62:53 -r 192.168.0.72:53 -g -w 0"
@@ -40,9 +40,9 @@ class Run:
         self.action = DrainAction.__new__(DrainAction)
         self.action._task = types.SimpleNamespace(**{"args": arguments, "check_mode": False, "async_val": 0, **task})
         self.action._display = types.SimpleNamespace(display=self.shown.append)
-        monkeypatch.setattr(_ipvs_drain.ActionBase, "run", lambda *_arguments: {})
+        monkeypatch.setattr(_drain_action.ActionBase, "run", lambda *_arguments: {})
         monkeypatch.setattr(self.action, "_execute_module", self._module, raising=False)
-        monkeypatch.setattr(_ipvs_drain.time, "monotonic", lambda: self.time)
+        monkeypatch.setattr(_drain_action.time, "monotonic", lambda: self.time)
 
     def _module(self, module_args: dict[str, Any] | None = None, task_vars: Any = None, wrap_async: Any = None) -> dict[str, Any]:
         arguments = self.action._task.args if module_args is None else module_args

@@ -13,6 +13,8 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.drain import progress_line
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import DRAINED
 
 SLICE = 10
 _DEFAULT_TIMEOUT = 300
@@ -22,8 +24,8 @@ def drains(arguments: t.Mapping[str, t.Any]) -> bool:
     """Whether a real server is to be drained; what is not as it should be is the module's to complain about."""
     services = arguments.get("services")
     entries = [arguments, *(services if isinstance(services, list) else [])]
-    servers = [server for entry in entries if isinstance(entry, dict) for server in entry.get("real_servers") or [] if isinstance(server, dict)]
-    return any(server.get("state") == "drained" for server in servers)
+    servers = [server for entry in entries if isinstance(entry, dict) for server in entry.get("real_servers") or []]
+    return any(isinstance(server, dict) and server.get("state") == DRAINED for server in servers)
 
 
 def merge(before: dict[str, t.Any] | None, after: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -37,15 +39,6 @@ def merge(before: dict[str, t.Any] | None, after: dict[str, t.Any]) -> dict[str,
     if diffs:
         merged["diff"] = diffs[0] if len(diffs) == 1 else diffs
     return merged
-
-
-def progress(drained: t.Iterable[t.Mapping[str, t.Any]], waited: float) -> list[str]:
-    return [
-        f"draining {one['real_server']} of {one['service']} for {waited:.0f} s: {one['active_connections']} active, "
-        f"{one['inactive_connections']} inactive, {one['persistent_connections']} persistent connections"
-        for one in drained
-        if not one["gone"]
-    ]
 
 
 def _as_list(diff: t.Any) -> list[dict[str, t.Any]]:
@@ -82,8 +75,9 @@ class DrainAction(ActionBase):
             waited = time.monotonic() - started
             if result.get("failed") or all(one["gone"] for one in result.get("drained", [])) or waited >= timeout:
                 break
-            for line in progress(result["drained"], waited):
-                self._display.display(f"{self._host(task_vars)}: {line}")
+            for one in result["drained"]:
+                if not one["gone"]:
+                    self._display.display(f"{self._host(task_vars)}: {progress_line(one, waited)}")
         if remove and not result.get("failed"):
             step = {**arguments, "drain_timeout": 0, "drain_remove": True}
             result = merge(result, self._execute_module(module_args=step, task_vars=task_vars))
