@@ -1,7 +1,7 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Duplicate-address probe by ARP (RFC 5227): what is asked, whose answer counts, and the exchange. Private to the collection."""
+"""Duplicate-address probe by ARP (RFC 5227): the question, whose answer counts, the exchange. Private to the collection."""
 
 from __future__ import annotations
 

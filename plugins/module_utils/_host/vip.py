@@ -4,8 +4,9 @@
 """Hold a virtual address on an interface, and announce it.
 
 Installed on the director as one file, which runs with nothing but Python and iproute2: the address is added as a host
-address (so that it is never chosen as a source), and the neighbours are told by gratuitous ARP or an unsolicited neighbour
-advertisement. So what it shares with the rest of this package stands here: frames of ARP, and the output of C(ip -j address).
+address (so that it is never chosen as a source), and the neighbours are told by gratuitous ARP or an unsolicited
+neighbour advertisement. So what it shares with the rest of this package stands here: frames of ARP, and the output of
+C(ip -j address).
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import copy
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.filter.ipvs_drained import ipvs_drained
-from ansible_collections.mesh.expansion.plugins.filter.ipvs_node_plan import ipvs_node_plan
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
 
@@ -94,10 +93,9 @@ def test_a_service_without_a_key():
         drain.node_plan([{"real_servers": []}], "192.168.0.72")
 
 
-def test_filters():
+def test_the_filter():
     assert ipvs_drained([PILOT], ["192.168.0.72"]) == drain.drained([PILOT], ["192.168.0.72"])
-    assert ipvs_node_plan([PILOT], "192.168.0.72") == drain.node_plan([PILOT], "192.168.0.72")
     with pytest.raises(AnsibleFilterError, match="mesh.expansion.ipvs_drained: the address of a drained node is 'x'"):
         ipvs_drained([PILOT], ["x"])
-    with pytest.raises(AnsibleFilterError, match="mesh.expansion.ipvs_node_plan: the address of the node is 'x'"):
-        ipvs_node_plan([PILOT], "x")
+    with pytest.raises(ValidationError, match="the address of the node is 'x'"):
+        drain.node_plan([PILOT], "x")

@@ -4,18 +4,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import json
-import pathlib
 import struct
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[4]
-SPEC = importlib.util.spec_from_file_location("director_vip", ROOT / "roles/director/files/vip.py")
-vip = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(vip)
+from ansible_collections.mesh.expansion.plugins.module_utils._host import vip
 
 MAC = bytes.fromhex("020000000061")
 VIP4 = ipaddress.ip_address("192.168.0.62")

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wanted of a director, and what was seen on it, as values. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._host.addresses import Address, Place, home_of
+from ..._host.footprint import Footprint
+from ..._host.paths import NOTHING, PathState
+from ..._host.systemd import UnitState
+from ..._ipvs import drain, model, options
+
+PRESENT, ABSENT, DRAINED, UNDRAINED = "present", "absent", "drained", "undrained"
+STATES = (PRESENT, ABSENT, DRAINED, UNDRAINED)
+REFUSE, TAKEOVER = "refuse", "takeover"
+
+Service = t.Dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The options of both modules."""
+
+    vip: Address
+    state: str = PRESENT
+    services: t.Sequence[Service] = ()
+    sysctls: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    interface: str = ""
+    python: str = "/usr/bin/python3"
+    ipvsadm_boot: str = REFUSE
+    node: Address | None = None
+    host: str = "this host"
+    managed: str = "Ansible managed"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        schedulers = {str(service.get("scheduler") or "wlc") for service in self.services}
+        return ("ip_vs", *(f"ip_vs_{scheduler}" for scheduler in sorted(schedulers)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """All that decisions need to know about the host."""
+
+    interfaces: t.Sequence[str] = ()
+    places: t.Sequence[Place] = ()
+    # Those that the kernel has; they come with the module.
+    sysctls: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    missing_modules: t.Sequence[str] = ()
+    files: t.Mapping[str, PathState] = dataclasses.field(default_factory=dict)
+    # What is installed below the package's directory, by path.
+    package: t.Mapping[str, PathState] = dataclasses.field(default_factory=dict)
+    # Names in the directories that others may use too.
+    listings: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    keepalived: t.Sequence[str] = ()
+    dropping: t.Sequence[str] = ()
+    answered_by: t.Sequence[str] = ()
+    unit: UnitState = UnitState()
+    table: model.Table = dataclasses.field(default_factory=dict)
+    # What drain noted: weights by node, service and real server.
+    drained: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    # The table of the next boot, as it is in its file.
+    saved: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    footprint: Footprint | None = None
+    # Whether the footprint is one that an older release wrote.
+    old_footprint: bool = False
+
+    def file(self, path: str) -> PathState:
+        return self.files.get(path, NOTHING)
+
+    def is_drained(self, node: Address) -> bool:
+        return str(node) in self.drained
+
+
+def devices(wanted: Wanted, seen: Seen) -> list[str]:
+    """The interface that holds the address, if there is exactly one to choose."""
+    return [wanted.interface] if wanted.interface else home_of(seen.places, wanted.vip)
+
+
+def held_at(wanted: Wanted, seen: Seen) -> list[Place]:
+    """Where the virtual address is."""
+    return [place for place in seen.places if place.address == wanted.vip]
+
+
+def services(wanted: Wanted, seen: Seen) -> list[Service]:
+    """The services as they are to be: nodes that were drained stay out until they are put back."""
+    return drain.drained(wanted.services, list(seen.drained))
+
+
+def former(wanted: Wanted, seen: Seen) -> list[Address]:
+    """Virtual addresses of an earlier run."""
+    known = [drain.address_of(text) for text in seen.saved.get("vips") or []]
+    return [address for address in known if address != wanted.vip]
+
+
+def node_weights(wanted: Wanted, seen: Seen) -> dict[str, t.Any]:
+    """How the node is taken out of the kernel's table, and put back with the weights that it had."""
+    listed = [options.to_options(seen.table[key]) for key in sorted(seen.table)]
+    return drain.node_plan(listed, str(wanted.node), seen.drained.get(str(wanted.node)) or {})

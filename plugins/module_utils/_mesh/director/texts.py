@@ -1,0 +1,125 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the director's files say, and what files of others say. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ..._ipvs import save
+from . import layout
+from .model import Seen, Service, Wanted
+
+_REASONS = {
+    "net.ipv4.vs.expire_nodest_conn": "Without it packets to a real server that was removed are dropped silently until the connection times out.",
+    "net.ipv4.vs.expire_quiescent_template": "Without it persistent clients keep going to a real server whose weight is 0.",
+}
+
+_UNIT = """\
+# {managed}
+[Unit]
+Description=IPVS table and virtual address {vip} of the mesh
+Wants=network-online.target
+After=network-online.target systemd-modules-load.service systemd-sysctl.service
+Before=keepalived.service
+# These drop addresses that they do not know when they restart.
+PartOf=systemd-networkd.service networking.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+Environment=PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={library}
+ExecStart=/sbin/modprobe -a {modules}
+ExecStart={python} -m mesh_ipvs._ipvs.loader --restore {table}
+# After the table: an address without a table answers with resets.
+ExecStart={python} {package}/vip.py hold {vip} {device}
+TimeoutStartSec=120
+# There is no ExecStop: stopping the unit flushes nothing and keeps the address.
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def unit(wanted: Wanted, device: str) -> str:
+    return _UNIT.format(
+        managed=wanted.managed,
+        vip=wanted.vip,
+        library=layout.LIBRARY,
+        package=layout.PACKAGE,
+        table=layout.TABLE,
+        modules=" ".join(wanted.modules),
+        python=wanted.python,
+        device=device,
+    )
+
+
+def modules(wanted: Wanted) -> str:
+    lines = [
+        f"# {wanted.managed}",
+        "# IPVS and the schedulers in use. Without them net.ipv4.vs.* does not exist when sysctl.d is applied.",
+        *wanted.modules,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def sysctls(wanted: Wanted) -> str:
+    lines = [f"# {wanted.managed}"]
+    for name, value in wanted.sysctls.items():
+        if name in _REASONS:
+            lines.append(f"# {_REASONS[name]}")
+        lines.append(f"{name} = {value}")
+    return "\n".join(lines) + "\n"
+
+
+def _nice(content: t.Any, sort_keys: bool) -> str:
+    return json.dumps(content, indent=4, sort_keys=sort_keys, separators=(",", ": ")) + "\n"
+
+
+def table(wanted: Wanted, services: t.Sequence[Service]) -> str:
+    """The table of the next boot: what the user said, no more."""
+    vips = [str(wanted.vip)]
+    return _nice({"format": save.FORMAT, "version": save.VERSION, "vips": vips, "services": list(services)}, False)
+
+
+def table_with(seen: Seen, services: t.Sequence[Service]) -> str:
+    """The table of the next boot as it is, with other services."""
+    return _nice({**seen.saved, "services": list(services)}, False)
+
+
+def drained(content: t.Mapping[str, t.Any]) -> str:
+    return _nice(content, True)
+
+
+def names_address(text: str, address: str) -> bool:
+    """Whether a configuration of keepalived names an address outside of comments."""
+    pattern = re.compile(r"(?<![\w.:])" + re.escape(address) + r"(?![\w.:])")
+    return any(pattern.search(re.split("[#!]", line, maxsplit=1)[0]) for line in text.splitlines())
+
+
+def loads_at_boot(text: str) -> bool:
+    """Whether /etc/default/ipvsadm lets the package load a table of its own; the last word counts."""
+    values = re.findall(r"""^\s*AUTO\s*=\s*["']?(\w+)""", text, re.MULTILINE)
+    return bool(values) and values[-1].lower() == "true"
+
+
+def with_boot(text: str, wanted: bool) -> str:
+    """/etc/default/ipvsadm with its last word on loading a table at boot changed, or added."""
+    line = f'AUTO="{"true" if wanted else "false"}"'
+    lines = text.splitlines()
+    places = [number for number, one in enumerate(lines) if re.match(r"\s*AUTO\s*=", one)]
+    if places:
+        lines[places[-1]] = line
+    else:
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def dropping(chains: str) -> list[str]:
+    """The chains at the hook input that drop by default, from C(nft -j list chains)."""
+    items = json.loads(chains).get("nftables", []) if chains else []
+    found = [item["chain"] for item in items if "chain" in item]
+    return [f"{chain['family']} {chain['table']} {chain['name']}" for chain in found if chain.get("hook") == "input" and chain.get("policy") == "drop"]

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two modules of the role director: options, answers, and the change itself. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._host import change, kernel, transaction
+from ..._host.addresses import parse
+from ..._host.errors import HostError
+from ..._ipvs import options
+from . import layout, model, operations, program
+from .look import look
+from .model import Seen, Wanted
+from .plan import plan
+from .refuse import refusals
+
+Result = t.Dict[str, t.Any]
+
+
+def spec() -> dict[str, t.Any]:
+    """The options of both modules."""
+    return {
+        "vip": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": list(model.STATES), "default": model.PRESENT},
+        "services": {"type": "list", "elements": "dict", "default": []},
+        "sysctls": {"type": "dict", "default": {}},
+        "interface": {"type": "str", "default": ""},
+        "python": {"type": "path", "default": "/usr/bin/python3"},
+        "ipvsadm_boot": {"type": "str", "choices": [model.REFUSE, model.TAKEOVER], "default": model.REFUSE},
+        "node": {"type": "str"},
+        "host": {"type": "str", "default": "this host"},
+        "managed": {"type": "str", "default": "Ansible managed"},
+    }
+
+
+# For AnsibleModule.
+REQUIRED_IF = [("state", model.DRAINED, ["node"]), ("state", model.UNDRAINED, ["node"])]
+
+
+def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
+    node = params["node"]
+    # What is wrong with a service is said before anything is looked at.
+    options.parse_services(params["services"])
+    return Wanted(
+        vip=parse(params["vip"], "vip"),
+        state=params["state"],
+        services=params["services"],
+        sysctls={name: str(value) for name, value in params["sysctls"].items()},
+        interface=params["interface"],
+        python=params["python"],
+        ipvsadm_boot=params["ipvsadm_boot"],
+        node=parse(node, "node") if node else None,
+        host=params["host"],
+        managed=params["managed"],
+    )
+
+
+def found(wanted: Wanted, seen: Seen, package: t.Mapping[str, bytes]) -> Result:
+    """What director_look answers."""
+    devices = model.devices(wanted, seen)
+    refused = refusals(wanted, seen)
+    result: Result = {
+        "interface": devices[0] if len(devices) == 1 else "",
+        "places": [str(place) for place in model.held_at(wanted, seen)],
+        "refusals": refused,
+        "operations": [] if refused else operations.lines(plan(wanted, seen, package)),
+        "drained": sorted(seen.drained),
+        "dropping": list(seen.dropping),
+    }
+    if wanted.node is not None and wanted.state in (model.DRAINED, model.UNDRAINED):
+        mine = model.node_weights(wanted, seen)
+        result["node"] = {
+            "drained": seen.is_drained(wanted.node),
+            "last_of": mine["last_of"],
+            "services": mine["drain"],
+        }
+    return result
+
+
+def look_at(params: t.Mapping[str, t.Any]) -> Result:
+    wanted = wanted_of(params)
+    return {"changed": False, **found(wanted, look(wanted), program.files())}
+
+
+def apply(params: t.Mapping[str, t.Any], check_mode: bool) -> Result:
+    """Look again, plan, and do it; or a HostError, with nothing changed."""
+    wanted = wanted_of(params)
+    package = program.files()
+    seen = look(wanted)
+    refused = refusals(wanted, seen)
+    if refused:
+        raise HostError(" ".join(refused))
+    steps = plan(wanted, seen, package)
+    texts = operations.lines(steps)
+    result = {"changed": bool(steps), "operations": texts, "diff": _diff(steps, seen)}
+    if check_mode or not steps:
+        return result
+    if seen.missing_modules:
+        # The settings and the table come with them.
+        kernel.Load(tuple(seen.missing_modules)).run()
+        steps = plan(wanted, look(wanted), package)
+    transaction.apply(steps)
+    return result
+
+
+def _diff(steps: t.Sequence[change.Operation], seen: Seen) -> list[dict[str, str]]:
+    shown = [step for step in steps if not str(getattr(step, "path", "")).startswith(layout.PACKAGE)]
+    return change.diff(shown, seen.files) + operations.table_diff(steps, seen.table)
