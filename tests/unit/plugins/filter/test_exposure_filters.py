@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 from ansible_collections.mesh.expansion.tests.reference import procedure
 
-NAMES = ["exposed_services", "exposure_manifests", "ipvs_table", "vip_interface"]
+NAMES = ["exposed_services", "exposure_manifests", "exposure_plan", "ipvs_table"]
 
 
 def load(name):
@@ -42,7 +42,6 @@ def test_the_filters_are_the_pure_functions():
         ("exposed_services", ["open"]),
         ("exposure_manifests", [[], "x"]),
         ("ipvs_table", [[], "x", {}]),
-        ("vip_interface", [{}, "192.168.0.62"]),
     ],
 )
 def test_errors_name_the_filter(name, arguments):
