@@ -107,50 +107,42 @@ def _full_service(service: model.Service) -> bytes:
     return codec.nested(_SERVICE, attributes)
 
 
-def _server_layout() -> tuple[struct.Struct, tuple[int, ...]]:
-    """The form of a DEST attribute, all of whose parts have fixed sizes, and the headers in it."""
-    parts = (
-        (_D_FAMILY, 2, "H2x"),
-        (_D_ADDR, _ADDRESS_SIZE, f"{_ADDRESS_SIZE}s"),
-        (_D_PORT, 2, "2s2x"),
-        (_D_FORWARDING, 4, "I"),
-        (_D_WEIGHT, 4, "I"),
-        (_D_TUN_TYPE, 1, "B3x"),
-        (_D_TUN_PORT, 2, "2s2x"),
-        (_D_TUN_FLAGS, 2, "H2x"),
-        (_D_UPPER, 4, "I"),
-        (_D_LOWER, 4, "I"),
+def _number(number: int, form: str, value: int) -> bytes:
+    return codec.attribute(number, struct.pack(form, value))
+
+
+@functools.lru_cache(maxsize=1024)
+def _qualities(forwarding: int, weight: int, upper: int, lower: int, tunnel_type: int, tunnel_port: int, tunnel_flags: int) -> bytes:
+    """All of a real server but where it is. Cached, since a table has many that are alike in this."""
+    return (
+        _number(_D_FORWARDING, "=I", forwarding)
+        + _number(_D_WEIGHT, "=I", weight)
+        + _number(_D_TUN_TYPE, "=B", tunnel_type)
+        + _number(_D_TUN_PORT, "!H", tunnel_port)
+        + _number(_D_TUN_FLAGS, "=H", tunnel_flags)
+        + _number(_D_UPPER, "=I", upper)
+        + _number(_D_LOWER, "=I", lower)
     )
-    layout = struct.Struct("=HH" + "".join("HH" + form for _number, _size, form in parts))
-    headers = [layout.size, _DEST | codec.NLA_F_NESTED]
-    for number, size, _form in parts:
-        headers += [size + 4, number]
-    return layout, tuple(headers)
 
 
-_SERVER, _SERVER_HEADERS = _server_layout()
-(_H0, _H1, _F0, _F1, _A0, _A1, _P0, _P1, _M0, _M1, _W0, _W1, _T0, _T1, _TP0, _TP1, _TF0, _TF1, _U0, _U1, _L0, _L1) = _SERVER_HEADERS
-_NETWORK_PORT = struct.Struct("!H")
+def _before_address(family: int) -> bytes:
+    """How a DEST attribute begins. All that is in it has a fixed size, so its own is known."""
+    start = _number(_D_FAMILY, "=H", family) + codec.ATTRIBUTE.pack(codec.ATTRIBUTE.size + _ADDRESS_SIZE, _D_ADDR)
+    size = len(start) + _ADDRESS_SIZE + len(_BEFORE_PORT) + _PORT.size + len(_qualities(0, 0, 0, 0, 0, 0, 0))
+    return codec.ATTRIBUTE.pack(codec.ATTRIBUTE.size + size, _DEST | codec.NLA_F_NESTED) + start
+
+
+_PORT = struct.Struct("!H2x")
+_BEFORE_PORT = codec.ATTRIBUTE.pack(codec.ATTRIBUTE.size + 2, _D_PORT)
+_BEFORE_IPV4, _BEFORE_IPV6 = _before_address(socket.AF_INET), _before_address(socket.AF_INET6)
+_IPV4_PADDING = bytes(_ADDRESS_SIZE - 4)
 
 
 def _server(server: model.RealServer) -> bytes:
-    """Everything is always sent: a change is a replacement, and what is left out would be reset."""
-    address, port, forwarding, weight, upper, lower, tunnel_type, tunnel_port, tunnel_flags = server
-    pack_port = _NETWORK_PORT.pack
-    # In ipvsadm's order, with `16s` padding an IPv4 address.
-    return _SERVER.pack(
-        _H0, _H1,
-        _F0, _F1, model.family_of(address),
-        _A0, _A1, address,
-        _P0, _P1, pack_port(port),
-        _M0, _M1, forwarding,
-        _W0, _W1, weight,
-        _T0, _T1, tunnel_type,
-        _TP0, _TP1, pack_port(tunnel_port),
-        _TF0, _TF1, tunnel_flags,
-        _U0, _U1, upper,
-        _L0, _L1, lower,
-    )  # fmt: skip
+    """Everything is always sent, in ipvsadm's order: a change is a replacement, and what is left out would be reset."""
+    address = server.address
+    start = _BEFORE_IPV6 + address if len(address) == _ADDRESS_SIZE else _BEFORE_IPV4 + address + _IPV4_PADDING
+    return start + _BEFORE_PORT + _PORT.pack(server.port) + _qualities(*server[2:])
 
 
 class ReplyDecoder:
