@@ -179,7 +179,7 @@ def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
     keys: list[model.ServiceKey] = []
 
     def parse() -> list[Wanted]:
-        wanted = options.parse_services(module.params["services"])
+        wanted = _ipvs_module.parse_services(module.params["services"])
         keys.extend(one.service.key for one in wanted)
         return wanted
 
@@ -191,18 +191,11 @@ def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
 
 
 def main() -> None:
-    service = {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": _ipvs_module.service_spec(),
-        "mutually_exclusive": _ipvs_module.ONE_KEY,
-        "required_one_of": _ipvs_module.ONE_KEY,
-    }
     module = AnsibleModule(
         argument_spec={
             **_ipvs_module.drain_spec(),
-            "services": service,
+            # Their options are documented above, and validated by _ipvs_module.parse_services.
+            "services": {"type": "list", "elements": "dict", "required": True},
             "purge": {"type": "str", "choices": ["none", "real_servers", "services", "all"], "default": "real_servers"},
             "vips": {"type": "list", "elements": "str"},
         },

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -79,7 +80,7 @@ class Lab:
         return self(ipvs_service.run, {**_ipvs_module.service_spec(), **_ipvs_module.drain_spec(), **own}, params, check)
 
     def table(self, *services: dict[str, Any], check: bool = False, **params: Any) -> dict[str, Any]:
-        listed = {"type": "list", "elements": "dict", "required": True, "options": _ipvs_module.service_spec()}
+        listed = {"type": "list", "elements": "dict", "required": True}
         own = {"services": listed, "purge": {"default": "real_servers"}, "vips": {"type": "list", "elements": "str"}}
         return self(ipvs_table.run, {**_ipvs_module.drain_spec(), **own}, {"services": list(services), **params}, check)
 
@@ -290,3 +291,31 @@ def test_info_without_ipvs(lab: Lab) -> None:
 def test_info_without_permission(lab: Lab) -> None:
     lab.kernel.permitted = False
     assert "become: true" in lab.info()["msg"]
+
+
+def test_values_in_quotation_marks_are_converted(lab: Lab) -> None:
+    server = {"real_server": "192.168.0.71:53", "weight": "3"}
+    lab.table({**TCP, "persistent": "300", "real_servers": [server]})
+    assert lab.table(check=True)["operations"] == []
+    assert lab.table({**TCP, "real_servers": [{**server, "weight": 3}]}, check=True)["operations"] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "reason"),
+    [
+        ({**TCP, "persistent": "long"}, r"services\[0\] .*: persistent 'long' is not a whole number"),
+        ({**TCP, "colour": "red"}, r"services\[0\]: unknown option colour: possible are tcp_service"),
+        ({**TCP, "udp_service": "192.168.0.62:53"}, "exactly one of .* is needed, not tcp_service, udp_service"),
+        ({**TCP, "real_servers": [{"real_server": "192.168.0.71:54"}]}, "port 54 differs from the service's port 53"),
+    ],
+)
+def test_what_cannot_be_converted_is_named(lab: Lab, service: dict[str, Any], reason: str) -> None:
+    result = lab.table(service)
+    assert result["failed"]
+    assert re.search(reason, result["msg"])
+    assert lab.kernel.writes == []
+
+
+def test_the_table_is_not_told_back_as_an_option(lab: Lab) -> None:
+    arguments = lab.table(TCP, UDP)["invocation"]["module_args"]
+    assert (arguments["services"], arguments["purge"]) == ("2 services", "real_servers")
