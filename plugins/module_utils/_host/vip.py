@@ -156,10 +156,10 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
             hold(options.address, options.interface)
         announce(options.address, options.interface)
     except (VipError, OSError, subprocess.SubprocessError) as exc:
-        print(f"virtual address {options.address} on {options.interface}: {exc}", file=sys.stderr)
+        sys.stderr.write(f"virtual address {options.address} on {options.interface}: {exc}\n")
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
