@@ -10,6 +10,7 @@ the collection.
 from __future__ import annotations
 
 import dataclasses
+import time
 import typing as t
 
 from . import commands, guard, paths, systemd
@@ -32,10 +33,10 @@ class Put:
 
     def run(self) -> None:
         if self.validate:
-            beside = f"{self.path}.mesh-expansion-check"
+            beside = paths.beside(self.path, guard.CHECK)
             paths.put(beside, self.wanted)
             try:
-                commands.must([beside if word == "%s" else word for word in self.validate])
+                commands.must([word.replace("%s", beside) for word in self.validate])
             finally:
                 paths.put(beside, paths.NOTHING)
         paths.put(self.path, self.wanted)
@@ -84,9 +85,12 @@ class Program:
 
 
 class Operation(t.Protocol):
-    """One step; its text is what a person reads of it. Roles have more kinds of their own."""
+    """One step; its text is what a person reads of it. Roles have more kinds of their own.
 
-    def run(self) -> None: ...
+    One that may take long gives something back now and then while it runs, so that the guard's timer does not run out.
+    """
+
+    def run(self) -> t.Iterable[None] | None: ...
 
 
 class Broken(HostError):
@@ -103,11 +107,13 @@ def apply(role: str, operations: t.Sequence[Operation], before: guard.Before, af
     ``after`` is called after each operation.
     """
     guard.prepare(role, before)
-    guard.arm(role)
+    watch = _Watch(role)
     done: list[str] = []
     for operation in operations:
         try:
-            operation.run()
+            for _pause in operation.run() or ():
+                watch.keep()
+            watch.keep()
         except Exception as exc:
             try:
                 guard.put_back(role)
@@ -121,6 +127,26 @@ def apply(role: str, operations: t.Sequence[Operation], before: guard.Before, af
             after(operation)
     guard.arm(role)
     return done
+
+
+class _Watch:
+    """Keeps the guard's timer from running out while the work goes on."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        guard.arm(role)
+        self.armed_at = time.monotonic()
+
+    def keep(self) -> None:
+        passed = time.monotonic() - self.armed_at
+        if passed < guard.SECONDS / 4:
+            return
+        guard.arm(self.role)
+        self.armed_at = time.monotonic()
+        if guard.fired(self.role):
+            raise HostError(
+                f"it took {passed:.0f} s, and after {guard.SECONDS} s the guard put the old state back. Find out what is slow on this host, and run again"
+            )
 
 
 def touched(operations: t.Sequence[Operation]) -> list[str]:

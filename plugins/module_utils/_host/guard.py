@@ -20,6 +20,7 @@ from .commands import must, run
 from .footprint import directory
 from .paths import PathState
 
+CHECK = "-check"
 SECONDS = 45
 """How long a run may take to prove itself: with the script's own work the old state is back within a minute."""
 
@@ -49,8 +50,13 @@ def script(role: str, before: Before) -> str:
         "#!/bin/sh",
         "# Written by mesh.expansion: puts back what a run changed that did not finish, or cut this host off.",
         f"cd {shlex.quote(place(role))} || exit 1",
+        ": > began",
         *(shlex.join(argv) for argv in before.first),
     ]
+    # What a run that was killed left half made.
+    for path in sorted(before.paths):
+        drafts = shlex.join([paths.beside(path), paths.beside(path, CHECK)])
+        lines.append(f"rm -f -- {drafts}")
     # Deeper paths first when they go, later when they come.
     for path in sorted(before.paths, reverse=True):
         if before.paths[path].kind == paths.ABSENT:
@@ -63,21 +69,28 @@ def script(role: str, before: Before) -> str:
         lines.append(f"systemctl --quiet {'enable' if was['enabled'] else 'disable'} {shlex.quote(name)} 2>/dev/null")
         lines.append(f"systemctl {'restart' if was['active'] else 'stop'} {shlex.quote(name)} 2>/dev/null")
     lines += [shlex.join(argv) for argv in before.last]
-    return "\n".join([*lines, "exit 0"]) + "\n"
+    return "\n".join([*lines, ": > done", "exit 0"]) + "\n"
 
 
 def _back(path: str, state: PathState, number: int) -> list[str]:
     quoted, beside = shlex.quote(path), shlex.quote(f"{path}.mesh-expansion-back")
     owner = shlex.quote(f"{state.owner}:{state.group}")
     if state.kind == paths.LINK:
-        return [f"ln -sfn -- {shlex.quote(state.target)} {beside} && mv -f -T -- {beside} {quoted}"]
+        return [f"ln -sfn -- {shlex.quote(state.target)} {beside}{_dated(state, beside)} && mv -f -T -- {beside} {quoted}"]
     if state.kind == paths.DIRECTORY:
         return [f"mkdir -p -- {quoted} && chown {owner} {quoted} && chmod {state.mode} {quoted}"]
     if state.kind == paths.FILE and state.content is None:
         return [f"chown {owner} {quoted} && chmod {state.mode} {quoted}"]
     if state.kind == paths.FILE:
-        return [f"cp -- {number} {beside} && chown {owner} {beside} && chmod {state.mode} {beside} && mv -f -T -- {beside} {quoted}"]
+        return [f"cp -- {number} {beside} && chown {owner} {beside} && chmod {state.mode} {beside}{_dated(state, beside)} && mv -f -T -- {beside} {quoted}"]
     return []
+
+
+def _dated(state: PathState, beside: str) -> str:
+    if not state.mtime:
+        return ""
+    seconds, rest = divmod(state.mtime, 10**9)
+    return f" && touch --no-dereference --date=@{seconds}.{rest:09d} -- {beside}"
 
 
 def prepare(role: str, before: Before) -> None:
@@ -113,8 +126,14 @@ def disarm(role: str) -> None:
     run(["systemctl", "reset-failed", f"{unit(role)}.timer", f"{unit(role)}.service"])
 
 
-def armed(role: str) -> bool:
-    return run(["systemctl", "is-active", "--quiet", f"{unit(role)}.timer"]).rc == 0
+def fired(role: str) -> bool:
+    """Whether the script has begun. The timer does not tell: it counts as active while the script runs."""
+    return os.path.exists(f"{place(role)}/began")
+
+
+def pending(role: str) -> bool:
+    """Whether a run was cut, and what it changed has not gone back completely yet."""
+    return os.path.exists(f"{place(role)}/restore.sh") and not os.path.exists(f"{place(role)}/done")
 
 
 def put_back(role: str) -> None:
@@ -128,8 +147,9 @@ def confirm(role: str) -> bool:
     """The new state stays. False when the timer was faster, and the old state is back."""
     if not os.path.isdir(place(role)):
         return True
-    kept = armed(role)
+    # First: from here on it cannot begin any more.
     disarm(role)
-    if kept:
-        paths.put(place(role), paths.NOTHING)
-    return kept
+    if fired(role):
+        return False
+    paths.put(place(role), paths.NOTHING)
+    return True

@@ -30,6 +30,8 @@ class PathState:
     mode: str = ""
     content: bytes | None = None
     target: str = ""
+    # When it was changed, in ns: goes back with the rest, and makes no difference by itself.
+    mtime: int = dataclasses.field(default=0, compare=False)
 
     def as_dict(self) -> dict[str, t.Any]:
         """For JSON: what is empty is left out, text stays readable."""
@@ -37,6 +39,8 @@ class PathState:
         for name in ("owner", "group", "mode", "target"):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
+        if self.mtime:
+            shown["mtime"] = self.mtime
         if self.content is not None:
             try:
                 shown["text"] = self.content.decode()
@@ -52,14 +56,14 @@ class PathState:
         elif "base64" in shown:
             content = base64.b64decode(shown["base64"])
         plain = {name: str(shown.get(name, "")) for name in ("owner", "group", "mode", "target")}
-        return cls(kind=str(shown["kind"]), content=content, **plain)
+        return cls(kind=str(shown["kind"]), content=content, mtime=int(shown.get("mtime", 0)), **plain)
 
 
 NOTHING = PathState()
 
 
 def text_file(text: str, mode: str = "0644", owner: str = "root", group: str = "root") -> PathState:
-    return PathState(FILE, owner, group, mode, text.encode())
+    return PathState(FILE, owner, group, mode, text.encode("utf-8", "surrogateescape"))
 
 
 def directory(mode: str = "0755", owner: str = "root", group: str = "root") -> PathState:
@@ -76,13 +80,13 @@ def read(path: str, content: bool = True) -> PathState:
         raise HostError(f"Cannot look at {path}: {exc.strerror or exc}") from exc
     owner, group = _user(found.st_uid), _group(found.st_gid)
     if stat.S_ISLNK(found.st_mode):
-        return PathState(LINK, owner, group, target=os.readlink(path))
+        return PathState(LINK, owner, group, target=os.readlink(path), mtime=found.st_mtime_ns)
     mode = f"{stat.S_IMODE(found.st_mode):04o}"
     if stat.S_ISDIR(found.st_mode):
         return PathState(DIRECTORY, owner, group, mode)
     if not stat.S_ISREG(found.st_mode):
         raise HostError(f"{path} is neither a file nor a link nor a directory. Move it away, and run again.")
-    return PathState(FILE, owner, group, mode, read_bytes(path) if content else None)
+    return PathState(FILE, owner, group, mode, read_bytes(path) if content else None, mtime=found.st_mtime_ns)
 
 
 def read_bytes(path: str) -> bytes | None:
@@ -99,6 +103,11 @@ def read_bytes(path: str) -> bytes | None:
 def read_text(path: str) -> str | None:
     content = read_bytes(path)
     return None if content is None else content.decode("utf-8", "surrogateescape")
+
+
+def beside(path: str, purpose: str = "") -> str:
+    """Where the new file is made before it takes its place: hidden, so that programs which read a whole folder pass it over."""
+    return f"{os.path.dirname(path)}/.{os.path.basename(path)}.mesh-expansion{purpose}"
 
 
 def put(path: str, wanted: PathState) -> None:
@@ -133,12 +142,14 @@ def _make_directory(path: str, wanted: PathState) -> None:
 
 
 def _rename_over(path: str, make: t.Callable[[str], None], wanted: PathState, link: bool = False) -> None:
-    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.mesh-expansion"
+    temporary = beside(path)
     _remove(temporary)  # of a run that was killed
     try:
         make(temporary)
         if link:
             os.lchown(temporary, *_ids(wanted))
+        if wanted.mtime:
+            os.utime(temporary, ns=(wanted.mtime, wanted.mtime), follow_symlinks=False)
         if os.path.isdir(path) and not os.path.islink(path):
             raise HostError(f"{path} is a directory, where a {wanted.kind} belongs. Move it away, and run again.")
         os.replace(temporary, path)

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import subprocess
+from collections.abc import Iterator
 
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._host import change, guard, paths
@@ -111,9 +114,59 @@ def test_when_putting_back_fails_as_well_both_are_told(host: Host, monkeypatch: 
 def test_the_timer_was_faster_than_the_proof(host: Host) -> None:
     operations, before = _scene(host)
     change.apply(ROLE, operations, before)
-    host.program("systemctl", 'test "$1" != is-active')
+    assert guard.pending(ROLE)
+    subprocess.run(["sh", f"{guard.place(ROLE)}/restore.sh"], check=True, env={"PATH": f"{host.path('bin')}:{os.environ['PATH']}"})
+    assert not guard.pending(ROLE)
     assert not guard.confirm(ROLE)
     assert guard.confirm("never_guarded")
+
+
+class Slow:
+    def __str__(self) -> str:
+        return "wait"
+
+    def run(self) -> Iterator[None]:
+        for _round in range(4):
+            yield
+
+
+def test_a_long_step_keeps_the_timer_from_running_out(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0, 10)
+    monkeypatch.setattr(change.time, "monotonic", lambda: next(clock))
+    before = _scene(host)[1]
+    assert change.apply(ROLE, [Slow()], before) == ["wait"]
+    armed = [call for call in host.calls() if call.startswith("systemd-run ")]
+    assert len(armed) > 3
+
+
+def test_a_step_that_outlasts_the_timer_has_failed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0, 100)
+    monkeypatch.setattr(change.time, "monotonic", lambda: next(clock))
+    operations, before = _scene(host)
+    was = _states(host)
+
+    class Stuck:
+        def __str__(self) -> str:
+            return "hang"
+
+        def run(self) -> None:
+            environment = {"PATH": f"{host.path('bin')}:{os.environ['PATH']}"}
+            subprocess.run(["sh", f"{guard.place(ROLE)}/restore.sh"], check=True, env=environment)
+
+    with pytest.raises(change.Broken, match="^hang: it took 100 s, and after 45 s the guard put the old state back"):
+        change.apply(ROLE, [Stuck(), *operations], before)
+    assert _states(host) == was
+
+
+def test_what_goes_back_has_its_old_date_and_no_draft_stays(host: Host) -> None:
+    operations, before = _scene(host)
+    dates = {name: os.lstat(host.path(name)).st_mtime_ns for name in ("hosts", "resolv.conf")}
+    for purpose in ("", guard.CHECK):
+        paths.put(paths.beside(host.path("hosts"), purpose), host.file("draft"))
+    with pytest.raises(change.Broken):
+        change.apply(ROLE, [*operations, change.Program(["false"])], before)
+    assert {name: os.lstat(host.path(name)).st_mtime_ns for name in dates} == dates
+    assert not [name for name in os.listdir(host.root) if name.startswith(".")]
 
 
 def test_a_file_must_be_accepted_before_it_is_in_place(host: Host) -> None:
@@ -123,7 +176,7 @@ def test_a_file_must_be_accepted_before_it_is_in_place(host: Host) -> None:
     with pytest.raises(HostError, match="checker .*conf.mesh-expansion-check ended with 1"):
         change.Put(host.path("conf"), host.file("bad"), validate=["checker", "%s"]).run()
     assert paths.read_text(host.path("conf")) == "good"
-    assert not os.path.exists(host.path("conf.mesh-expansion-check"))
+    assert not os.path.exists(host.path(".conf.mesh-expansion-check"))
 
 
 def test_what_the_diff_shows() -> None:
