@@ -48,7 +48,8 @@ class Vm(Host):
     services: t.Any
 
     def as_dict(self) -> dict[str, t.Any]:
-        return dataclasses.asdict(self)
+        # Not asdict(): it copies lists by their class, and a template's own list cannot be made like that.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
 @dataclasses.dataclass(frozen=True)
