@@ -106,61 +106,11 @@ answers:
       returned: always
 """
 
-import random
-import socket
-import struct
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._host import dns
-
-
-def _read_exactly(stream: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        part = stream.recv(count - len(data))
-        if not part:
-            raise OSError("the connection ended early")
-        data += part
-    return data
-
-
-def ask(server: str, port: int, name: str, kind: str, protocol: str, timeout: float) -> dns.Answer:
-    """One query and its answer."""
-    number = random.randrange(1 << 16)
-    query = dns.encode(number, name, kind)
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    if protocol == "tcp":
-        with socket.create_connection((server, port), timeout=timeout) as stream:
-            stream.sendall(struct.pack("!H", len(query)) + query)
-            (length,) = struct.unpack("!H", _read_exactly(stream, 2))
-            return dns.decode(_read_exactly(stream, length), number, kind)
-    with socket.socket(family, socket.SOCK_DGRAM) as packets:
-        packets.settimeout(timeout)
-        packets.connect((server, port))
-        packets.send(query)
-        answer = dns.decode(packets.recv(65535), number, kind)
-    return ask(server, port, name, kind, "tcp", timeout) if answer.truncated else answer
-
-
-def probe(query: dict[str, t.Any], ask_once: t.Callable[[], dns.Answer], attempts: int, sleep: t.Callable[[float], None]) -> dict[str, t.Any]:
-    """Ask until the answer is the expected one, or no attempt is left."""
-    result: dict[str, t.Any] = {}
-    for attempt in range(max(1, attempts)):
-        if attempt:
-            sleep(1)
-        result = {"name": query["name"], "type": query["type"], "rcode": "", "addresses": []}
-        try:
-            answer = ask_once()
-        except (OSError, dns.DnsError) as exc:
-            result["problem"] = "does not answer in time" if isinstance(exc, socket.timeout) else f"does not answer: {exc}"
-            continue
-        problem = dns.problem(answer, query["expect"], query["empty"])
-        result.update(rcode=answer.rcode, addresses=list(answer.addresses), problem=problem or "")
-        if not problem:
-            break
-    return result
+from ansible_collections.mesh.expansion.plugins.module_utils._host import dns, dns_client
 
 
 def main() -> None:
@@ -183,13 +133,16 @@ def main() -> None:
     )
     options = module.params
 
-    def asker(item: dict[str, t.Any]) -> t.Callable[[], dns.Answer]:
-        return lambda: ask(options["server"], options["port"], item["name"], item["type"], item["protocol"], options["timeout"])
+    def last_answer(item: dict[str, t.Any]) -> dict[str, t.Any]:
+        def once() -> dns.Answer:
+            return dns_client.ask(options["server"], options["port"], item["name"], item["type"], item["protocol"], options["timeout"])
 
-    answers = [probe(item, asker(item), options["attempts"], time.sleep) for item in options["queries"]]
-    problems = [f"{item['name']} ({item['type']}) {item['problem']}" for item in answers if item["problem"]]
+        return list(dns_client.tries(item, once, options["attempts"], time.sleep))[-1]
+
+    answers = [last_answer(item) for item in options["queries"]]
+    problems = dns_client.said(answers)
     if problems:
-        module.fail_json(msg=f"Name server {options['server']}: {'; '.join(problems)}", answers=answers)
+        module.fail_json(msg=f"Name server {options['server']}: {problems}", answers=answers)
     module.exit_json(changed=False, answers=answers)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .commands import must
 
+INSTALLED = "installed"
 _FORMAT = "${db:Status-Status} ${Package} ${Version}\\n"
 
 
@@ -16,9 +17,26 @@ def installed() -> dict[str, str]:
 
 
 def parse(text: str) -> dict[str, str]:
-    found = {}
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) == 3 and words[0] == "installed":
-            found[words[1]] = words[2]
-    return found
+    return {words[1]: words[2] for words in _rows(text) if len(words) == 3 and words[0] == INSTALLED}
+
+
+def states() -> dict[str, str]:
+    """Name and state of each package of which something is there: C(installed), C(config-files) and others."""
+    return parse_states(must(["dpkg-query", "-W", "-f", _FORMAT]))
+
+
+def parse_states(text: str) -> dict[str, str]:
+    return {words[1]: words[0] for words in _rows(text) if len(words) > 1 and words[0] != "not-installed"}
+
+
+def gone_with(names: list[str]) -> list[str]:
+    """What a purge of these takes along, with all that nothing needs any more."""
+    return parse_removal(must(["apt-get", "--dry-run", "--auto-remove", "purge", "--", *names])) if names else []
+
+
+def parse_removal(text: str) -> list[str]:
+    return [words[1] for words in _rows(text) if len(words) > 1 and words[0] in ("Remv", "Purg")]
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]

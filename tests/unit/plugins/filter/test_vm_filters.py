@@ -25,10 +25,6 @@ def filter_named(name: str) -> t.Callable[..., t.Any]:
 @pytest.mark.parametrize(
     ("name", "args", "result"),
     [
-        ("nameservers", ("nameserver 192.0.2.53",), ["192.0.2.53"]),
-        ("resolv_conf", ("", ["127.0.0.1"], "n"), "# n\nnameserver 127.0.0.1\n"),
-        ("hosts_entry", ("", "192.0.2.81", "web"), "192.0.2.81 web\n"),
-        ("hosts_restored", ("192.0.2.81 web\n192.0.2.7 db", "192.0.2.81 web", "127.0.1.1 web"), "192.0.2.7 db\n127.0.1.1 web\n"),
         ("inbound_ports", ([{"name": "web", "port": 9080}],), "9080"),
         ("cluster_env", ("10.96.0.0/12",), {"ISTIO_SERVICE_CIDR": "10.96.0.0/12", "ISTIO_SYSTEM_NAMESPACE": "istio-system", "ISTIO_CP_AUTH": "MUTUAL_TLS"}),
         ("env_file", ("A=1\n", {"A": 2}), "A=2\n"),
@@ -41,7 +37,6 @@ def test_filter_passes_on(name: str, args: tuple[t.Any, ...], result: t.Any) -> 
 
 def test_filters_over_the_service_list() -> None:
     assert len(filter_named("kubedns_lines")(SERVICES, VIP)) == 13
-    assert "no-resolv" in filter_named("dnsmasq_lines")(SERVICES, VIP, "10.96.0.0/12", ["192.0.2.53"])
     assert filter_named("sidecar_env")([], "192.0.2.81")["ISTIO_SVC_IP"] == "192.0.2.81"
 
 
@@ -49,12 +44,10 @@ def test_filters_over_the_service_list() -> None:
     ("name", "args"),
     [
         ("kubedns_lines", ([], VIP)),
-        ("dnsmasq_lines", (SERVICES, VIP, "10.96.0.0/12", [])),
         ("inbound_ports", ([{"name": "web", "port": 22}],)),
         ("cluster_env", ("nonsense",)),
         ("sidecar_env", ([], "127.0.1.1")),
         ("env_file", ("", {"A B": 1})),
-        ("hosts_entry", ("", "nonsense", "web")),
     ],
 )
 def test_filter_names_itself_in_errors(name: str, args: tuple[t.Any, ...]) -> None:

@@ -34,3 +34,14 @@ def test_a_stopped_unit_has_no_start() -> None:
 def test_packages_that_are_installed() -> None:
     text = "installed bash 5.2.15-2+b7\nconfig-files dnsmasq 2.90-4\nnot-installed x \ninstalled istio-sidecar 1.0.5+standin1\n"
     assert packages.parse(text) == {"bash": "5.2.15-2+b7", "istio-sidecar": "1.0.5+standin1"}
+
+
+def test_packages_of_which_something_is_there() -> None:
+    text = "installed bash 5.2.15-2+b7\nconfig-files dnsmasq 2.90-4\nnot-installed x \n"
+    assert packages.parse_states(text) == {"bash": "installed", "dnsmasq": "config-files"}
+
+
+def test_what_a_purge_takes_along() -> None:
+    text = "Reading package lists...\nPurg dnsmasq [2.90-4]\nRemv libnetfilter [1.0] \nInst x\n\n0 upgraded\n"
+    assert packages.parse_removal(text) == ["dnsmasq", "libnetfilter"]
+    assert packages.gone_with([]) == []

@@ -10,8 +10,7 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._host import dns
-from ansible_collections.mesh.expansion.plugins.modules import dns_probe
+from ansible_collections.mesh.expansion.plugins.module_utils._host import dns, dns_client
 
 
 def answer(query: bytes, addresses: t.Sequence[bytes] = (), rcode: int = 0, kind: int = 1, flags: int = 0x8180) -> bytes:
@@ -87,7 +86,11 @@ def test_probe_asks_again_until_it_is_right() -> None:
             raise item
         return item
 
-    assert dns_probe.probe(QUERY, once, 5, slept.append)["problem"] == ""
+    assert [item["problem"] for item in dns_client.tries(QUERY, once, 5, slept.append)] == [
+        "does not answer: refused",
+        "answers SERVFAIL, expected an address",
+        "",
+    ]
     assert slept == [1, 1]
 
 
@@ -95,7 +98,9 @@ def test_probe_gives_up() -> None:
     def once() -> dns.Answer:
         raise TimeoutError
 
-    assert dns_probe.probe(QUERY, once, 2, lambda dummy: None)["problem"] == "does not answer in time"
+    answers = list(dns_client.tries(QUERY, once, 2, lambda dummy: None))
+    assert [item["problem"] for item in answers] == ["does not answer in time"] * 2
+    assert dns_client.said(answers[:1]) == "a (A) does not answer in time"
 
 
 @pytest.fixture(name="port")
@@ -121,4 +126,4 @@ def _port() -> t.Iterator[int]:
 
 
 def test_ask_repeats_a_truncated_answer_over_tcp(port: int) -> None:
-    assert dns_probe.ask("127.0.0.1", port, "a", "A", "udp", 2) == dns.Answer("NOERROR", ("10.0.0.1",), False)
+    assert dns_client.ask("127.0.0.1", port, "a", "A", "udp", 2) == dns.Answer("NOERROR", ("10.0.0.1",), False)
