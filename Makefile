@@ -17,6 +17,9 @@ KUBERNETES ?=
 KUBE_PROXY_MODE ?=
 LAB_OPTIONS = $(GENERATION) $(KUBERNETES:%=--kubernetes %) $(KUBE_PROXY_MODE:%=--kube-proxy-mode %)
 TARGETS ?=
+# `make molecule SCENARIOS=dnsmasq FAULTS=all`: runs are killed after each operation, not after a few.
+FAULTS ?=
+export MESH_EXPANSION_FAULTS := $(FAULTS)
 export PATH := $(VENV)/bin:$(PATH)
 export MESH_EXPANSION_VENV := $(VENV)
 # Ansible and Molecule colour and warn by terminal and locale; a UTF-8 locale is the one thing Ansible insists on.

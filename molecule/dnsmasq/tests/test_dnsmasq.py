@@ -11,6 +11,7 @@ from testinfra.host import Host
 
 VIP = "192.168.0.62"
 CONVERGE = "molecule/dnsmasq/converge.yml"
+RECORD = "/var/lib/mesh-expansion/dnsmasq"
 Playbook = Callable[..., CompletedProcess[str]]
 
 
@@ -58,6 +59,48 @@ def test_a_resolver_that_does_not_answer_is_not_switched_to(spare_vm: Host, play
     assert resolver_files(spare_vm) == before
     assert "93.184.216.34 " in spare_vm.check_output("getent ahostsv4 www.example.com")
     assert f"{VIP} " in spare_vm.check_output("getent ahostsv4 istio-pilot")
+
+
+def test_nothing_to_do_leaves_the_host_alone(spare_vm: Host, playbook: Playbook) -> None:
+    state = "systemctl show --timestamp=us+utc -p ActiveEnterTimestamp dnsmasq; stat -c '%y %n' /etc/hosts /etc/resolv.conf /etc/dnsmasq.d/*"
+    before = spare_vm.check_output(state)
+    done = playbook(CONVERGE)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "changed=0" in done.stdout
+    assert "Set up dnsmasq" not in done.stdout
+    assert spare_vm.check_output(state) == before
+    assert spare_vm.check_output(f"ls -A {RECORD}") == "footprint.json"
+
+
+# What release 1.0 wrote, made from the footprint.
+AS_RELEASE_1_0 = f"""
+import json, os
+os.chdir("{RECORD}")
+kept = json.load(open("footprint.json"))
+there = [path for path, state in kept["paths"].items() if state["kind"] != "absent"]
+unit = kept["units"]["dnsmasq.service"]
+record = dict(paths=there, account=kept["accounts"]["dnsmasq"], packages=kept["packages"], **unit)
+json.dump(record, open("original.json", "w"))
+for name in ("resolv.conf", "hosts"):
+    open(name, "w").write(kept["paths"]["/etc/" + name]["text"])
+open("resolv.conf.text", "w").write(kept["more"]["resolv_conf_text"])
+open("hosts.written", "w").write(kept["more"]["hosts_written"])
+os.mkdir("previous")
+os.remove("footprint.json")
+"""
+
+
+def test_the_record_of_release_1_0_is_taken_over(spare_vm: Host, playbook: Playbook) -> None:
+    """The removal at the end of the scenario goes by it."""
+    before = resolver_files(spare_vm)
+    started = spare_vm.check_output("systemctl show -p ActiveEnterTimestampMonotonic dnsmasq")
+    spare_vm.check_output("python3 -c %s", AS_RELEASE_1_0)
+    done = playbook(CONVERGE)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert resolver_files(spare_vm) == before
+    assert spare_vm.check_output("systemctl show -p ActiveEnterTimestampMonotonic dnsmasq") == started
+    assert spare_vm.check_output(f"ls -A {RECORD}") == "footprint.json"
+    assert "changed=0" in playbook(CONVERGE).stdout
 
 
 def test_drift_is_repaired(spare_vm: Host, playbook: Playbook) -> None:
