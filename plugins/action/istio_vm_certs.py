@@ -18,24 +18,23 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import certificates as ident
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.spec import argument_spec
 from ansible_collections.mesh.expansion.plugins.plugin_utils import _pem_writer
-from ansible_collections.mesh.expansion.plugins.plugin_utils._shared_store import SharedStore
 
 MODULE = "mesh.expansion.istio_vm_certs"
-# Imported in Ansible's main process, before the workers are forked: they share it.
-_identities = SharedStore()
+# What a look has to hold, for a decision to be possible.
+LOOKED_AT = ("directory", "files", "chain", "root", "key_matches", "python")
 
 
-def read_secret(kubeconfig: str | None, context: str | None, namespace: str, service_account: str) -> tuple[bytes, ...]:
+def read_identity(options: t.Mapping[str, t.Any]) -> ident.Identity:
     """Read key, chain and root from the cluster."""
+    namespace, service_account = options["namespace"], options["service_account"]
     name = ident.secret_name(service_account)
-    secret = connect(kubeconfig, context).get(SECRETS, namespace, name)
+    secret = connect(options["kubeconfig"], options["context"]).get(SECRETS, namespace, name)
     if secret is None:
         raise ident.IdentityError(
             f"Secret {name} does not exist in namespace {namespace}: check that service account {service_account} exists there "
             "and that Citadel runs; it makes the Secret within seconds"
         )
-    found = ident.parse_secret(secret.get("data"), f"Secret {namespace}/{name}", str(secret.get("type")))
-    return found.key, found.chain, found.root
+    return ident.parse_secret(secret.get("data"), f"Secret {namespace}/{name}", str(secret.get("type")))
 
 
 def scrub(text: str, identity: ident.Identity) -> str:
@@ -59,17 +58,25 @@ class ActionModule(ActionBase):
         expected = ident.spiffe_id(options["trust_domain"], options["namespace"], options["service_account"])
         now = datetime.datetime.now(datetime.timezone.utc)
         try:
-            identity, secret_read = self._identity(options)
+            identity = read_identity(options)
             where = f"Secret {options['namespace']}/{ident.secret_name(options['service_account'])}"
             wanted = ident.validate(identity, expected, now, where)
         except (ident.IdentityError, KubeError) as exc:
             raise AnsibleActionFail(f"Cannot use the identity of {expected}: {exc}") from None
 
-        probe = self._execute_module(module_name=MODULE, module_args={name: options[name] for name in ("path", "owner", "group")}, task_vars=task_vars)
-        if probe.get("failed") or "actual" not in probe:
-            result.update(probe)
-            return result
-        actual = probe["actual"]
+        actual = options["actual"]
+        if actual is None:
+            places = {name: options[name] for name in ("path", "owner", "group")}
+            probe = self._execute_module(module_name=MODULE, module_args=places, task_vars=task_vars)
+            if probe.get("failed") or "actual" not in probe:
+                result.update(probe)
+                return result
+            actual = probe["actual"]
+        elif not set(LOOKED_AT) <= set(actual):
+            raise AnsibleActionFail(
+                f"actual lacks {', '.join(sorted(set(LOOKED_AT) - set(actual)))}: pass the value identity that "
+                "mesh.expansion.istio_sidecar_look returned, or leave actual out"
+            )
         decision = ident.plan(actual, wanted, expected, now, (options["owner"], options["group"]), options["min_validity"])
         if decision.action != "keep" and not self._task.check_mode:
             self._write(options, decision, identity, actual["python"])
@@ -82,7 +89,6 @@ class ActionModule(ActionBase):
             reason=decision.reason,
             **(after or {}),
             files=list(decision.files or decision.attributes),
-            secret_read=secret_read,
             diff={
                 "before_header": options["path"],
                 "after_header": options["path"],
@@ -91,11 +97,6 @@ class ActionModule(ActionBase):
             },
         )
         return result
-
-    def _identity(self, options: dict[str, t.Any]) -> tuple[ident.Identity, bool]:
-        asked = [options["kubeconfig"], options["context"], options["namespace"], options["service_account"]]
-        (key, chain, root), secret_read = _identities.get(json.dumps(asked), lambda: read_secret(*asked))
-        return ident.Identity(key=key, chain=chain, root=root), secret_read
 
     @staticmethod
     def _summary_of(actual: dict[str, t.Any]) -> dict[str, t.Any] | None:

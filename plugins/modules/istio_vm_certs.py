@@ -11,11 +11,10 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Reads key, certificate chain and root certificate that Citadel keeps in the Secret C(istio.<service account>), validates them, and
-    delivers them to the VM.
-  - The Secret is read by the control node, once per service account and run, however many VMs there are.
-    It is used only if its key matches the certificate, the chain leads to the root, the SPIFFE identity is the expected one, and
-    the certificate is valid now.
+  - Reads key, certificate chain and root certificate that Citadel keeps in the Secret C(istio.<service account>), validates
+    them, and delivers them to the VM.
+  - The Secret is read by the control node. It is used only if its key matches the certificate, the chain leads to the root,
+    the SPIFFE identity is the expected one, and the certificate is valid now.
   - A valid certificate of the same identity and root that is on the VM already stays, also if it is not the one of the Secret, because
     the node agent rotates it. It is replaced if it has expired, or belongs to another root or identity, or does not match its key.
   - The key travels over the connection's standard input and is written by a small program on the VM, atomically and with its final
@@ -49,6 +48,12 @@ options:
     description: A certificate on the VM that expires within this number of seconds counts as expired.
     type: int
     default: 3600
+  actual:
+    description:
+      - What the VM has, as M(mesh.expansion.istio_sidecar_look) returned it under C(identity).
+      - With it the VM is not looked at again.
+    type: dict
+    version_added: "1.1.0"
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
 attributes:
@@ -127,78 +132,14 @@ files:
   type: list
   elements: str
   sample: [root-cert.pem, cert-chain.pem, key.pem]
-secret_read:
-  description: Whether this host's task read the Secret; the others of the run use what it read.
-  returned: success
-  type: bool
 """
 
-import grp
-import os
-import pwd
-import ssl
-import stat
-import sys
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.files import inspect
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.spec import argument_spec
 
-# The part that runs on the VM: it reports what is there, public parts only. The action plugin of the same name does the rest.
-FILES = ("root-cert.pem", "cert-chain.pem", "key.pem")
 
-
-def _name_of(lookup: t.Callable[[int], t.Any], number: int) -> str:
-    try:
-        return lookup(number)[0]
-    except KeyError:
-        return str(number)
-
-
-def describe(path: str) -> dict[str, t.Any]:
-    """Existence, owner, group and mode of a path."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return {"exists": False, "owner": None, "group": None, "mode": None}
-    return {
-        "exists": True,
-        "owner": _name_of(pwd.getpwuid, found.st_uid),
-        "group": _name_of(grp.getgrgid, found.st_gid),
-        "mode": format(stat.S_IMODE(found.st_mode), "04o"),
-    }
-
-
-def key_matches(chain: str, key: str) -> bool:
-    """Whether OpenSSL takes the key for the certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # A short key is not a mismatching one.
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    try:
-        context.load_cert_chain(chain, key, password=lambda: "")
-    except (ssl.SSLError, ValueError):
-        return False
-    return True
-
-
-def inspect(directory: str) -> dict[str, t.Any]:
-    """What is on the VM; the private key is looked at, not returned."""
-    paths = {name: os.path.join(directory, name) for name in FILES}
-    report: dict[str, t.Any] = {"directory": describe(directory), "files": {name: describe(path) for name, path in paths.items()}}
-    texts = {}
-    for name in ("cert-chain.pem", "root-cert.pem"):
-        texts[name] = ""
-        if report["files"][name]["exists"]:
-            with open(paths[name], encoding="ascii", errors="replace") as stream:
-                texts[name] = stream.read()
-    report["chain"], report["root"] = texts["cert-chain.pem"], texts["root-cert.pem"]
-    present = report["files"]["cert-chain.pem"]["exists"] and report["files"]["key.pem"]["exists"]
-    report["key_matches"] = key_matches(paths["cert-chain.pem"], paths["key.pem"]) if present else None
-    # The writer runs with the interpreter that Ansible found.
-    report["python"] = sys.executable
-    return report
-
-
+# The part that runs on the VM: it reports what is there. The action plugin of the same name does the rest.
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:

@@ -21,6 +21,7 @@ def argument_spec() -> dict[str, t.Any]:
         "owner": {"type": "str", "default": "istio-proxy"},
         "group": {"type": "str", "default": "istio-proxy"},
         "min_validity": {"type": "int", "default": 3600},
+        "actual": {"type": "dict"},
         "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG"])},
         "context": {"type": "str", "fallback": (env_fallback, ["K8S_AUTH_CONTEXT"])},
     }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no stable interface.
-"""The sidecar's bootstrap files and its packet filter chains. Pure: text in, text out."""
+"""The sidecar's bootstrap files. Pure: text in, text out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ import re
 import typing as t
 
 CONTROL_PLANE_AUTH = ("MUTUAL_TLS", "NONE")
-# Chains that istio-iptables.sh makes, per table, and the rules in built-in chains that lead to them.
-OWN_CHAINS = {
-    "nat": ("ISTIO_INBOUND", "ISTIO_OUTPUT", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT"),
-    "mangle": ("ISTIO_INBOUND", "ISTIO_DIVERT", "ISTIO_TPROXY"),
-}
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./*-]*\Z")
 
@@ -114,29 +109,3 @@ def edit_env(text: str, settings: t.Mapping[str, t.Any], unset: t.Iterable[str] 
         lines[last] = env_line(key, value)
     kept = [line for number, line in enumerate(lines) if number not in drop]
     return "\n".join(kept) + "\n" if kept else ""
-
-
-def chain_removal(saved: str) -> str:
-    """Input of C(iptables-restore --noflush) that takes out the sidecar's chains, from what C(iptables-save) shows; empty if there are none."""
-    table = ""
-    present: dict[str, list[str]] = {name: [] for name in OWN_CHAINS}
-    jumps: dict[str, list[str]] = {name: [] for name in OWN_CHAINS}
-    for line in saved.splitlines():
-        if line.startswith("*"):
-            table = line[1:].strip()
-        elif table in OWN_CHAINS and line.startswith(":"):
-            chain = line[1:].split()[0]
-            if chain in OWN_CHAINS[table]:
-                present[table].append(chain)
-        elif table in OWN_CHAINS and line.startswith("-A "):
-            words = line.split()
-            target = words[words.index("-j") + 1] if "-j" in words else ""
-            if target in OWN_CHAINS[table] and words[1] not in OWN_CHAINS[table]:
-                jumps[table].append("-D " + line[3:])
-    text = ""
-    for name, chains in present.items():
-        if chains:
-            # All are emptied before the first is deleted: they refer to each other.
-            lines = [*jumps[name], *(f"-F {chain}" for chain in chains), *(f"-X {chain}" for chain in chains)]
-            text += "\n".join([f"*{name}", *lines, "COMMIT"]) + "\n"
-    return text

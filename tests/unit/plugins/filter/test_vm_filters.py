@@ -27,8 +27,6 @@ def filter_named(name: str) -> t.Callable[..., t.Any]:
     [
         ("inbound_ports", ([{"name": "web", "port": 9080}],), "9080"),
         ("cluster_env", ("10.96.0.0/12",), {"ISTIO_SERVICE_CIDR": "10.96.0.0/12", "ISTIO_SYSTEM_NAMESPACE": "istio-system", "ISTIO_CP_AUTH": "MUTUAL_TLS"}),
-        ("env_file", ("A=1\n", {"A": 2}), "A=2\n"),
-        ("istio_chain_removal", ("",), ""),
     ],
 )
 def test_filter_passes_on(name: str, args: tuple[t.Any, ...], result: t.Any) -> None:
@@ -37,7 +35,7 @@ def test_filter_passes_on(name: str, args: tuple[t.Any, ...], result: t.Any) -> 
 
 def test_filters_over_the_service_list() -> None:
     assert len(filter_named("kubedns_lines")(SERVICES, VIP)) == 13
-    assert filter_named("sidecar_env")([], "192.0.2.81")["ISTIO_SVC_IP"] == "192.0.2.81"
+    assert "no-resolv" in filter_named("dnsmasq_lines")(SERVICES, VIP, "10.96.0.0/12", ["192.0.2.53"])
 
 
 @pytest.mark.parametrize(
@@ -46,8 +44,7 @@ def test_filters_over_the_service_list() -> None:
         ("kubedns_lines", ([], VIP)),
         ("inbound_ports", ([{"name": "web", "port": 22}],)),
         ("cluster_env", ("nonsense",)),
-        ("sidecar_env", ([], "127.0.1.1")),
-        ("env_file", ("", {"A B": 1})),
+        ("hosts_entry", ("", "nonsense", "web")),
     ],
 )
 def test_filter_names_itself_in_errors(name: str, args: tuple[t.Any, ...]) -> None:

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing a VM for its sidecar, and changing it back. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._host import change, commands, footprint, guard, packages, paths
+from ..._host.change import Operation
+from ..._host.errors import HostError
+from . import chains, layout, look, plan, removal, traces
+from .look import Seen
+from .plan import Own
+from .settings import Settings
+
+# What systemd does with a unit that is to run.
+_RUNNING = ("active", "activating", "reloading")
+
+
+class Outcome(t.NamedTuple):
+    changed: bool
+    operations: list[str]
+    diff: list[dict[str, str]]
+    # Whether a run has to prove that the host can be reached, lest the old state comes back.
+    guarded: bool = False
+
+
+def prepare(check: bool) -> Outcome:
+    """What has to be there before a package is fetched: the footprint, the way back, a place for it."""
+    steps: list[str] = []
+    installed = packages.installed().get(layout.PACKAGE, "")
+    if footprint.load(layout.ROLE) is None:
+        steps.append(f"remember how this host was in {footprint.path_of(layout.ROLE)}")
+    if paths.read(layout.CACHE) != paths.directory():
+        steps.append(f"make directory {layout.CACHE}")
+    if not check:
+        traces.keep()
+        traces.keep_package(installed)
+        paths.put(layout.CACHE, paths.directory())
+    return Outcome(bool(steps), steps, [])
+
+
+def present(settings: Settings, restart: bool, upgraded_from: str, check: bool) -> Outcome:
+    """Files, account, units: what the settings say, or what was there before."""
+    seen = look.look(settings)
+    if not seen.version and not check:
+        raise HostError(
+            f"The package {layout.PACKAGE} is not installed on this host: run the role mesh.expansion.istio_sidecar, "
+            "which fetches and installs it, or install it yourself and run again."
+        )
+    operations = plan.plan(seen, settings, restart)
+    steps = [str(operation) for operation in operations]
+    outcome = Outcome(plan.changes(operations), steps, change.diff(operations, seen.paths))
+    if check or not operations:
+        return outcome
+    if not outcome.changed:
+        for operation in operations:
+            operation.run()
+        return outcome
+    traces.keep()
+    change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from))
+    return outcome._replace(guarded=True)
+
+
+def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str) -> guard.Before:
+    """What the guard puts back."""
+    was = {path: seen.at(path) for path in change.touched(operations) if path != layout.SHARED_MEMORY}
+    for operation in operations:
+        if isinstance(operation, Own):
+            was.update({path: seen.foreign[path] for path in operation.paths})
+    found = {name: seen.unit(name) for name in layout.UNITS}
+    units = {name: {"active": unit.state in _RUNNING, "enabled": unit.enabled} for name, unit in found.items()}
+    # The start script of the unit makes the packet filter rules, and its end leaves them: what was active is started
+    # again and makes its own. Until then nothing must be captured.
+    first: list[t.Sequence[str]] = [("systemctl", "stop", *reversed(layout.UNITS)), chains.REMOVE]
+    if upgraded_from and traces.package_version(traces.previous()) == upgraded_from:
+        first.append(install_previous())
+    return guard.Before(was, units, first)
+
+
+def install_previous() -> tuple[str, ...]:
+    # Settings that people changed stay.
+    return ("dpkg", "--force-confdef", "--force-confold", "--install", traces.previous())
+
+
+def revert(upgraded_from: str, check: bool) -> Outcome:
+    """After an installation that failed: the package of before. What runs is not touched."""
+    if not upgraded_from or packages.installed().get(layout.PACKAGE) == upgraded_from:
+        return Outcome(False, [], [])
+    if traces.package_version(traces.previous()) != upgraded_from:
+        raise HostError(
+            f"The package {layout.PACKAGE} {upgraded_from} cannot be put back: its file was not in {layout.CACHE}. "
+            "Install it again by setting istio_sidecar_package to it."
+        )
+    if not check:
+        commands.must(install_previous(), seconds=300)
+    return Outcome(True, [f"install {layout.PACKAGE} {upgraded_from} again"], [])
+
+
+def absent(check: bool) -> Outcome:
+    """The host as it was before. What was cut is completed by the next run."""
+    kept = traces.known()
+    place = os.path.isdir(footprint.directory(layout.ROLE))
+    operations: list[Operation] = [] if kept is None else removal.plan(removal.look_at(kept), kept)
+    if not check:
+        guard.disarm(layout.ROLE)
+        for operation in operations:
+            operation.run()
+        footprint.forget(layout.ROLE)
+    steps = [str(operation) for operation in operations]
+    if place:
+        steps.append(f"forget {footprint.directory(layout.ROLE)}")
+    return Outcome(bool(steps), steps, [])

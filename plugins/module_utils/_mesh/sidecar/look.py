@@ -1,0 +1,143 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on a VM, as far as the sidecar's plan decides on it. Reads only. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+import re
+import typing as t
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+from ..._host import commands, packages, paths, systemd
+from ..._host.errors import HostError
+from ..._host.paths import PathState
+from ..._host.systemd import UnitState
+from . import envoy, layout
+from .settings import Settings
+
+ADMIN = "http://127.0.0.1:15000"
+LIVE = "LIVE"
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    # Version of the installed package; empty without one.
+    version: str = ""
+    account: bool = False
+    # The VM's address as pods reach it.
+    address: str = ""
+    # The two files of settings with their content, Envoy's memory without.
+    paths: t.Mapping[str, PathState] = dataclasses.field(default_factory=dict)
+    # Owner and mode of what is below the sidecar's home and belongs to another account.
+    foreign: t.Mapping[str, PathState] = dataclasses.field(default_factory=dict)
+    units: t.Mapping[str, UnitState] = dataclasses.field(default_factory=dict)
+    # Settings and package that came after the sidecar's start.
+    newer: t.Sequence[str] = ()
+    envoy_runs: bool = False
+    # What Envoy says, or why it says nothing.
+    envoy: str = ""
+
+    def at(self, path: str) -> PathState:
+        return self.paths.get(path, paths.NOTHING)
+
+    def unit(self, name: str) -> UnitState:
+        return self.units.get(name, UnitState())
+
+
+def look(settings: Settings) -> Seen:
+    units = systemd.look(layout.UNITS)
+    seen = {path: paths.read(path) for path in (layout.CLUSTER_ENV, layout.SIDECAR_ENV)}
+    seen[layout.SHARED_MEMORY] = paths.read(layout.SHARED_MEMORY, content=False)
+    account = has_account(layout.USER)
+    return Seen(
+        version=packages.installed().get(layout.PACKAGE, ""),
+        account=account,
+        address=settings.address or route_source(settings.vip),
+        paths=seen,
+        foreign=foreign_paths(layout.HOME, layout.USER) if account else {},
+        units=units,
+        newer=newer_settings(units[layout.SIDECAR_UNIT].since),
+        envoy_runs=runs("envoy"),
+        envoy=envoy_state(),
+    )
+
+
+def has_account(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def route_source(vip: str) -> str:
+    """The address by which this host talks to the cluster."""
+    try:
+        return parse_route(commands.must(["ip", "-o", "route", "get", vip]), vip)
+    except HostError as exc:
+        raise HostError(
+            f"Cannot find the address of this host that leads to the virtual IP {vip}: {exc}. "
+            "Give the host a route to it, or set istio_sidecar_address (mesh_vm_address)."
+        ) from None
+
+
+def parse_route(text: str, vip: str) -> str:
+    found = re.search(r" src (\S+)", text)
+    if not found:
+        raise HostError(f"ip route get {vip} names no source address")
+    return found.group(1)
+
+
+def foreign_paths(top: str, user: str) -> dict[str, PathState]:
+    """What does not belong to the account; the two files of settings are looked after by themselves."""
+    uid = pwd.getpwnam(user).pw_uid
+    every = [top]
+    for parent, folders, names in os.walk(top):
+        every += [os.path.join(parent, name) for name in folders + names]
+    found = {}
+    for path in every:
+        if path not in (layout.CLUSTER_ENV, layout.SIDECAR_ENV) and _other_owner(path, uid):
+            found[path] = paths.read(path, content=False)
+    return found
+
+
+def _other_owner(path: str, uid: int) -> bool:
+    try:
+        return os.lstat(path).st_uid != uid
+    except FileNotFoundError:
+        return False
+
+
+def newer_settings(since: float) -> tuple[str, ...]:
+    """A run that was cut before its restart left a sidecar that is older than its settings."""
+    if not since:
+        return ()
+    found = [layout.PACKAGE_LIST]
+    if os.path.isdir(layout.ENV_DIR):
+        names = sorted(name for name in os.listdir(layout.ENV_DIR) if name.endswith(".env"))
+        found = [*(os.path.join(layout.ENV_DIR, name) for name in names), *found]
+    return tuple(path for path in found if os.path.isfile(path) and os.stat(path).st_mtime > since)
+
+
+def runs(name: str) -> bool:
+    """Whether there is a process of this name."""
+    numbers = [entry for entry in os.listdir("/proc") if entry.isdigit()]
+    return any((paths.read_text(f"/proc/{number}/comm") or "").strip() == name for number in numbers)
+
+
+def envoy_state(base: str = ADMIN, timeout: float = 5) -> str:
+    """LIVE once Envoy has its first configuration; otherwise what it says, or why it cannot be asked."""
+    # A proxy of the environment must not come between.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{base}/server_info", timeout=timeout) as answer:
+            return str(envoy.server(answer.read().decode("utf-8", "replace"))["state"])
+    except (URLError, OSError) as exc:
+        return f"silent ({base}: {getattr(exc, 'reason', exc)})"
+    except envoy.EnvoyError as exc:
+        return f"not there ({exc})"

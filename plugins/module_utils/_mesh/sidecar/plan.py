@@ -1,0 +1,112 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done for a VM's sidecar to be what its settings say: a pure function. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+import time
+import typing as t
+
+from ..._host import guard, paths, systemd
+from ..._host.change import Operation, Put, Reread, Unit
+from ..._host.errors import HostError
+from ..._host.paths import PathState
+from . import layout, look
+from .look import Seen
+from .settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    """Give paths to the sidecar's account."""
+
+    paths: t.Sequence[str]
+
+    def __str__(self) -> str:
+        more = f" and {len(self.paths) - 1} more" if len(self.paths) > 1 else ""
+        return f"give {self.paths[0]}{more} to {layout.USER}"
+
+    def run(self) -> None:
+        uid = pwd.getpwnam(layout.USER).pw_uid
+        for path in self.paths:
+            # What has gone in the meantime needs no owner.
+            if os.path.lexists(path):
+                os.lchown(path, uid, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Await:
+    """Wait for Envoy's first configuration, and look whether the units run. Changes nothing."""
+
+    timeout: int
+    istio_namespace: str
+
+    def __str__(self) -> str:
+        return "wait until Envoy has its configuration"
+
+    def run(self) -> None:
+        end, beat = time.monotonic() + self.timeout, time.monotonic() + 10
+        said = look.envoy_state()
+        while said != look.LIVE and time.monotonic() < end:
+            time.sleep(0.5)
+            if time.monotonic() > beat:
+                # This may take longer than the guard waits for a run that was cut.
+                if guard.armed(layout.ROLE):
+                    guard.arm(layout.ROLE)
+                beat = time.monotonic() + 10
+            said = look.envoy_state()
+        states = {name: state.state for name, state in systemd.look(layout.UNITS).items()}
+        if said != look.LIVE or set(states.values()) != {"active"}:
+            raise HostError(self.failure(said, states))
+
+    def failure(self, said: str, states: t.Mapping[str, str]) -> str:
+        units = ", ".join(f"{name} is {state}" for name, state in states.items())
+        return (
+            f"the sidecar does not work after {self.timeout} s: Envoy is {said}; {units}. Next, on that host: "
+            "journalctl -u istio -u istio-auth-node-agent -n 50; tail -n 50 /var/log/istio/istio.log; "
+            f"host istio-pilot.{self.istio_namespace}"
+        )
+
+
+def plan(seen: Seen, settings: Settings, restart: bool = False) -> list[Operation]:
+    """In order. ``restart``: something that is not looked at here has changed, the identity."""
+    operations: list[Operation] = list(_files(seen, settings))
+    restart = restart or bool(operations) or bool(seen.newer) or not seen.version
+    if seen.foreign:
+        operations.append(Own(tuple(seen.foreign)))
+    if restart:
+        operations.append(Reread())
+    operations += [Unit("enable", name) for name in layout.UNITS if not seen.unit(name).enabled]
+    memory = seen.at(layout.SHARED_MEMORY)
+    if memory.kind != paths.ABSENT and memory.owner != layout.USER and not seen.envoy_runs:
+        # An earlier sidecar's account is gone, or its number belongs to another one by now: Envoy could not replace its
+        # file, and would not start.
+        operations.append(Put(layout.SHARED_MEMORY, paths.NOTHING))
+    if restart:
+        operations += [Unit("restart", name) for name in layout.UNITS]
+    else:
+        operations += [Unit("start", name) for name in layout.UNITS if not seen.unit(name).active]
+    if operations or seen.envoy != look.LIVE:
+        operations.append(Await(settings.timeout, settings.istio_namespace))
+    return operations
+
+
+def _files(seen: Seen, settings: Settings) -> t.Iterator[Put]:
+    is_text = (seen.at(layout.SIDECAR_ENV).content or b"").decode("utf-8", "surrogateescape")
+    for path, text in (
+        (layout.CLUSTER_ENV, settings.cluster_text()),
+        (layout.SIDECAR_ENV, settings.sidecar_text(is_text, seen.address)),
+    ):
+        content = text.encode("utf-8", "surrogateescape")
+        wanted = PathState(paths.FILE, layout.USER, layout.USER, "0644", content)
+        if seen.at(path) != wanted:
+            yield Put(path, wanted)
+
+
+def changes(operations: t.Sequence[Operation]) -> bool:
+    """Whether any of them changes something: waiting does not."""
+    return any(not isinstance(operation, Await) for operation in operations)

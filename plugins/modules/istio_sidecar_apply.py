@@ -1,0 +1,137 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: istio_sidecar_apply
+short_description: Make a VM run the Istio sidecar, or leave it as it was
+version_added: "1.1.0"
+author:
+  - mesh.expansion contributors (@mesh-expansion)
+description:
+  - Writes the sidecar's settings, enables and starts its units in order, and waits until Envoy has its configuration.
+    The package and the identity must be there.
+  - If a step fails, everything is put back. A timer of systemd on the host does the same unless
+    M(mesh.expansion.guard_confirm) is run in time, so that captured connections lock nobody out.
+  - The units are restarted only when settings, package or identity have changed.
+options:
+  state:
+    description:
+      - V(present) makes the sidecar run.
+      - V(prepared) remembers how the host was, and makes the directory for the package; it is run before the package is
+        fetched.
+      - V(reverted) installs the package of before again, when the installation of another one failed.
+      - V(absent) takes everything out that was not there before V(prepared) was run for the first time.
+    type: str
+    choices: [present, prepared, reverted, absent]
+    default: present
+  restart:
+    description: Whether to restart the units although no setting has changed, because the identity has.
+    type: bool
+    default: false
+  upgraded_from:
+    description:
+      - Version of the package that this run has replaced. It is installed again when a step fails.
+      - Used with V(present) and V(reverted).
+    type: str
+    default: ""
+extends_documentation_fragment:
+  - mesh.expansion._istio_sidecar
+attributes:
+  check_mode:
+    description: Can run in check mode and predict changes.
+    support: full
+  diff_mode:
+    description: Returns the files of settings before and after. Keys are not among them.
+    support: full
+seealso:
+  - module: mesh.expansion.istio_sidecar_look
+"""
+
+EXAMPLES = r"""
+- name: Run the sidecar
+  mesh.expansion.istio_sidecar_apply:
+    vip: 192.0.2.62
+    service_cidr: 10.96.0.0/12
+    services:
+      - {name: web, port: 9080}
+
+- name: Take it out again
+  mesh.expansion.istio_sidecar_apply:
+    state: absent
+"""
+
+RETURN = r"""
+operations:
+  description: What was done, or would be in check mode, in order.
+  returned: success
+  type: list
+  elements: str
+  sample: [write /var/lib/istio/envoy/cluster.env, restart istio.service]
+guarded:
+  description: Whether the old state comes back unless M(mesh.expansion.guard_confirm) is run.
+  returned: success
+  type: bool
+done:
+  description: The steps before the one that failed.
+  returned: when a step failed
+  type: list
+  elements: str
+restored:
+  description: Whether all of them were put back.
+  returned: when a step failed
+  type: bool
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils._host.change import Broken
+from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import (
+    Settings,
+    SettingsError,
+    argument_spec,
+)
+
+
+def execute(params: t.Mapping[str, t.Any], check: bool) -> apply.Outcome:
+    if params["state"] == "prepared":
+        return apply.prepare(check)
+    if params["state"] == "reverted":
+        return apply.revert(params["upgraded_from"], check)
+    if params["state"] == "absent":
+        return apply.absent(check)
+    return apply.present(Settings.from_options(params), params["restart"], params["upgraded_from"], check)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **argument_spec(),
+            "state": {
+                "type": "str",
+                "choices": ["present", "prepared", "reverted", "absent"],
+                "default": "present",
+            },
+            "restart": {"type": "bool", "default": False},
+            "upgraded_from": {"type": "str", "default": ""},
+        },
+        required_if=[("state", "present", ("vip", "service_cidr"))],
+        supports_check_mode=True,
+    )
+    try:
+        outcome = execute(module.params, module.check_mode)
+    except Broken as exc:
+        back = "Everything was put back." if exc.restored else "This host is between the old state and the new one."
+        module.fail_json(msg=f"Cannot {exc}. {back}", done=exc.done, restored=exc.restored)
+    except (SettingsError, HostError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**outcome._asdict())
+
+
+if __name__ == "__main__":
+    main()
