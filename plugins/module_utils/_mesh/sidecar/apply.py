@@ -71,8 +71,14 @@ def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str) ->
     for operation in operations:
         if isinstance(operation, Own):
             was.update({path: seen.foreign[path] for path in operation.paths})
-    found = {name: seen.unit(name) for name in layout.UNITS}
-    units = {name: {"active": unit.state in _RUNNING, "enabled": unit.enabled} for name, unit in found.items()}
+    units = {
+        # A package that lacks the units leaves the links to them.
+        name: {
+            "active": seen.unit(name).state in _RUNNING,
+            "enabled": seen.unit(name).enabled or os.path.lexists(f"{layout.WANTS}/{name}"),
+        }
+        for name in layout.UNITS
+    }
     # The start script of the unit makes the packet filter rules, and its end leaves them: what was active is started
     # again and makes its own. Until then nothing must be captured.
     first: list[t.Sequence[str]] = [("systemctl", "stop", *reversed(layout.UNITS)), chains.REMOVE]

@@ -11,6 +11,8 @@ USER = "istio-proxy"
 AGENT_UNIT, SIDECAR_UNIT = "istio-auth-node-agent.service", "istio.service"
 # The certificate agent comes first: it renews what the proxy uses.
 UNITS = (AGENT_UNIT, SIDECAR_UNIT)
+# Where an enabled unit has a link.
+WANTS = "/etc/systemd/system/multi-user.target.wants"
 HOME = "/var/lib/istio"
 ENV_DIR = f"{HOME}/envoy"
 CLUSTER_ENV, SIDECAR_ENV = f"{ENV_DIR}/cluster.env", f"{ENV_DIR}/sidecar.env"

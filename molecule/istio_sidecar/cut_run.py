@@ -1,0 +1,39 @@
+"""Runs on a VM: what the module istio_sidecar_apply does for one more port, killed after one of its operations.
+
+Usage: cut_run.py list|join OPTIONS.json [NUMBER]; NUMBER counts from 1, without it nothing is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings
+
+KILLED = 9
+
+
+def main(mode: str, options: dict[str, Any], number: int) -> None:
+    done = 0
+
+    def after(_operation: object) -> None:
+        nonlocal done
+        done += 1
+        if done == number:
+            # Nothing is cleaned up, as with SIGKILL.
+            os._exit(KILLED)
+
+    more = {"name": "cut", "port": 9443}
+    settings = Settings.from_options({**options, "services": [*options["services"], more]})
+    outcome = apply.present(settings, restart=False, upgraded_from="", check=mode == "list", after=after)
+    json.dump(outcome.operations, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(Path(sys.argv[2]).read_text()), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
