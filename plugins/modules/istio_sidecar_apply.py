@@ -13,8 +13,8 @@ author:
 description:
   - Writes the sidecar's settings, enables and starts its units in order, and waits until Envoy has its configuration.
     The package and the identity must be there.
-  - If a step fails, everything is put back. A timer of systemd on the host does the same unless
-    M(mesh.expansion.guard_confirm) is run in time, so that captured connections lock nobody out.
+  - If a step fails, everything is put back. A timer of systemd on the host does the same unless the host can be reached
+    over a fresh connection afterwards, which is tried in the same task; so captured connections lock nobody out.
   - The units are restarted only when settings, package or identity have changed.
 options:
   state:
@@ -48,6 +48,7 @@ attributes:
     support: full
 seealso:
   - module: mesh.expansion.istio_sidecar_look
+  - module: mesh.expansion.guard_confirm
 """
 
 EXAMPLES = r"""
@@ -71,7 +72,7 @@ operations:
   elements: str
   sample: [write /var/lib/istio/envoy/cluster.env, restart istio.service]
 guarded:
-  description: Whether the old state comes back unless M(mesh.expansion.guard_confirm) is run.
+  description: Whether a timer stood ready to put the old state back, and the proof was made.
   returned: success
   type: bool
 done:

@@ -131,6 +131,7 @@ operations:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils._host import guard
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import files
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout, look, package, plan, traces
@@ -161,7 +162,8 @@ def report(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             "checksum": f"{offer.algorithm}:{offer.checksum}",
             "version": offer.version,
             "fetch": not cached,
-            "install": package.needs_install(seen.version, offer),
+            # What a run that was cut left behind goes back first, and then another package may be there.
+            "install": guard.pending(layout.ROLE) or package.needs_install(seen.version, offer),
         },
         "account": seen.account,
         "identity": files.inspect(layout.CERTS),

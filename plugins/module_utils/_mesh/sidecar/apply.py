@@ -30,7 +30,10 @@ class Outcome(t.NamedTuple):
 
 def prepare(check: bool) -> Outcome:
     """What has to be there before a package is fetched: the footprint, the way back, a place for it."""
-    steps: list[str] = []
+    cut = guard.pending(layout.ROLE)
+    if cut and not check:
+        guard.put_back(layout.ROLE)
+    steps = [CUT] if cut else []
     installed = packages.installed().get(layout.PACKAGE, "")
     if footprint.load(layout.ROLE) is None:
         steps.append(f"remember how this host was in {footprint.path_of(layout.ROLE)}")

@@ -163,6 +163,7 @@ def test_killed_after_an_operation_both_ways_lead_out(number: int, installed: Ho
     with pytest.raises(Killed):
         present(after=kill)
     (installed.root / "runs").unlink(missing_ok=True)
+    assert apply.prepare(check=True).operations[0] == apply.CUT
     completed = present()
     assert completed.operations == [apply.CUT, *planned]
     assert Path(layout.SIDECAR_ENV).read_text() == SETTINGS.sidecar_text(PACKAGE_ENV, "192.0.2.81")
