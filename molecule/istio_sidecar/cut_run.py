@@ -8,10 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+# The VM has no Ansible; what is imported below fetches nothing.
+for name in ("ansible", "ansible.module_utils", "ansible.module_utils.urls"):
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["ansible.module_utils.urls"].open_url = None  # type: ignore[attr-defined]
 
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings
