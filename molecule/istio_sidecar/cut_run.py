@@ -18,8 +18,8 @@ for name in ("ansible", "ansible.module_utils", "ansible.module_utils.urls"):
     sys.modules[name] = types.ModuleType(name)
 sys.modules["ansible.module_utils.urls"].open_url = None  # type: ignore[attr-defined]
 
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply  # noqa: E402
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings  # noqa: E402
 
 KILLED = 9
 
