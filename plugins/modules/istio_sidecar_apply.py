@@ -128,7 +128,8 @@ def main() -> None:
         outcome = execute(module.params, module.check_mode)
     except Broken as exc:
         back = "Everything was put back." if exc.restored else "This host is between the old state and the new one."
-        module.fail_json(msg=f"Cannot {exc}. {back}", done=exc.done, restored=exc.restored)
+        text = str(exc).rstrip(".")
+        module.fail_json(msg=f"Cannot {text}. {back}", done=exc.done, restored=exc.restored)
     except (SettingsError, HostError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**outcome._asdict())
