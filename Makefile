@@ -27,7 +27,7 @@ export LC_ALL := C.UTF-8
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { sub(":.*", "", $$1); printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { sub(":.*", "", $$1); printf "  make %-16s  %s\n", $$1, $$2 }' Makefile
 
 .PHONY: venv
 venv: ## create or update the Python environment in the cache
@@ -92,16 +92,25 @@ molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
 ground: deps collection ## a new lab with istiod carries a mesh and a VM by hand; 2 min, 8 on a first run (root)
 	@scripts/ground.sh $(ARGS)
 
+.PHONY: upgrade
+upgrade: deps collection ## hosts that an earlier release joined: taken over, then taken out, on a new lab (root)
+	@scripts/upgrade.sh $(ARGS)
+
 .PHONY: bench
-bench: lab-up ## the IPVS engine against ipvsadm on the lab's director; writes build/bench.json (root)
+bench: lab-up ## the IPVS engine against ipvsadm, then bench-onboarding; writes build/bench.json (root)
 	@PYTHONPATH=build/collections python -m pytest tests/bench -q -s $(ARGS)
+	@$(MAKE) --no-print-directory bench-onboarding ARGS=
+
+.PHONY: bench-onboarding
+bench-onboarding: deps collection ## site.yml against a shell script that does it by hand, 16 VMs; ARGS="--vms 2" (root)
+	@python -m tests.bench.onboarding $(ARGS)
 
 .PHONY: bare
 bare: deps ## deps, lint, sanity, unit from a clone on a bare Debian container; 12 min (root)
 	@unshare --mount --propagation private --pid --fork --kill-child --mount-proc python scripts/bare.py $(TARGETS)
 
 .PHONY: test
-test: need-root venv ## lint, sanity, unit, integration, molecule, ground; stops the lab at the end (root)
+test: need-root venv ## lint, sanity, unit, integration, molecule, upgrade, ground; stops the lab at the end (root)
 	@python scripts/test.py
 
 .PHONY: clean

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.bench import rows as bench_rows
 from tests.integration.ipvs import director
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +112,7 @@ def rows(measured: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
                     "peer_calls": calls.get(theirs),
                 }
             )
-    (ROOT / "build/bench.json").write_text(json.dumps(found, indent=2) + "\n")
+    bench_rows.store("ipvs", found)
     return found
 
 
