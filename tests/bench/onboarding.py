@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from lab.config import Host
 from tests.bench import onboarding_measure as measure
 from tests.bench import rows
 from tests.bench.onboarding_measure import FIRST, SCRIPT, SCRIPT_PARALLEL, SECOND, VERIFY, Measured
+from tests.upgrade import release
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -187,24 +189,44 @@ def require_joined(host: Host) -> None:
     """Names answer with the virtual address, and Envoy has its configuration."""
     if host.role != "vm":
         return
-    address = ask(host, "getent ahostsv4 istio-pilot | head -n 1").split(" ")[0]
+    address = ask(host, "getent ahostsv4 istio-pilot | head -n 1 | cut -d ' ' -f 1").strip()
     state = ask(host, "curl -sS --max-time 10 http://127.0.0.1:15000/server_info")
     if address != config.topology().vip or "LIVE" not in state:
         raise BenchError(f"{host.name} has not joined: istio-pilot is {address!r}, Envoy says {state[:300]!r}")
 
 
-def run_site(vms: int) -> list[Measured]:
+@dataclass(frozen=True)
+class Collection:
+    """Whose playbooks are measured."""
+
+    part: str
+    site: str
+    verify: str
+    environment: dict[str, str]
+
+
+CHECKOUT = Collection("onboarding", "site.yml", "playbooks/verify.yml", {})
+
+
+def earlier() -> Collection:
+    environment = release.environment(release.unpack(RESULTS / "release"))
+    part = f"onboarding, {release.COMMIT}"
+    return Collection(part, "mesh.expansion.site", "mesh.expansion.verify", environment)
+
+
+def run_site(vms: int, measured: Collection) -> list[Measured]:
     """site.yml on new VMs, site.yml once more, verify.yml."""
     new_lab(vms)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         inventory, program, counter = install_counter(scratch)
-        for case, playbook in ((FIRST, "site.yml"), (SECOND, "site.yml"), (VERIFY, "playbooks/verify.yml")):
+        for case, playbook in ((FIRST, measured.site), (SECOND, measured.site), (VERIFY, measured.verify)):
             shown(f"{vms} VMs: {case}")
             timeline = scratch / "timeline.json"
             command = ["ansible-playbook", "-i", "inventory/lab", "-i", str(inventory), playbook]
-            wall, cpu = timed(name_of(case, vms), command, site_environment(timeline, program))
+            environment = site_environment(timeline, program) | measured.environment
+            wall, cpu = timed(name_of(case, vms), command, environment)
             found.append(Measured(case, vms, wall, cpu, executions(timeline, counter)))
             shown(f"  {wall:.1f} s")
     on_all(require_joined)
@@ -216,11 +238,11 @@ def growing(most: int, text: str) -> list[int]:
     return sorted({int(word) for word in text.split(",") if word and int(word) < most})
 
 
-def report(measured: Sequence[Measured]) -> None:
+def report(measured: Sequence[Measured], part: str) -> None:
     """After each case, so that a run that is cut has said what it knew."""
     document = json.dumps([dataclasses.asdict(one) for one in measured], indent=1)
     (RESULTS / "measured.json").write_text(document + "\n", encoding="utf-8")
-    rows.store("onboarding", measure.rows(measured))
+    rows.store(part, measure.rows(measured))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -228,11 +250,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--vms", type=int, default=16, metavar="N", help="VMs of the largest lab (default: 16)")
     parser.add_argument("--growth", default="4,8", metavar="N,N", help="smaller numbers for the growth (default: 4,8)")
     parser.add_argument("--no-script", action="store_true", help="leave the shell script out")
+    parser.add_argument("--release", action="store_true", help=f"measure the release {release.COMMIT}")
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
         print("make bench-onboarding: needs root for the lab", file=sys.stderr)
         return 1
     RESULTS.mkdir(parents=True, exist_ok=True)
+    collection = earlier() if options.release else CHECKOUT
     measured: list[Measured] = []
     try:
         if not options.no_script:
@@ -240,8 +264,8 @@ def main(arguments: Sequence[str]) -> int:
                 measured.append(run_script(case, options.vms, at_once))
                 shown(f"  {measured[-1].wall:.1f} s")
         for vms in (options.vms, *growing(options.vms, options.growth)):
-            measured += run_site(vms)
-            report(measured)
+            measured += run_site(vms, collection)
+            report(measured, collection.part)
     except BenchError as error:
         print(f"onboarding: {error}", file=sys.stderr)
         return 1

@@ -18,9 +18,11 @@ RECORDED = HERE / "recorded"
 API = "api"
 Json = dict[str, Any]
 # Of host_state.py: what the parts below tell in more detail is left out.
-COMMON = ("packages", "enabled units", "active services", "addresses", "sysctls")
+COMMON = ("packages", "addresses", "sysctls")
 # Set by Kubernetes, by a clock, or by an allocation.
 UNSTABLE = frozenset({"deployment.kubernetes.io/revision", "endpoints.kubernetes.io/last-change-trigger-time"})
+# The value is a resourceVersion.
+COUNTED = frozenset({"mesh.expansion/mesh-settings-edit"})
 ALLOCATED = ("clusterIP", "clusterIPs")
 
 
@@ -31,7 +33,7 @@ class FootprintError(Exception):
 def ask(name: str, command: str, given: str = "") -> str:
     """What a command prints on a host."""
     line = ["ssh", "-F", str(lab_state.ssh_config()), name, command]
-    done = subprocess.run(line, input=given, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(line, input=given, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
         why = done.stderr.strip()
         raise FootprintError(f"`{command}` on {name} failed: {why}. Is this run in the lab? (lab/lab run …)")
@@ -43,8 +45,6 @@ def host(name: str) -> Json:
     printed = ask(name, "python3 -", (HERE / "host_files.py").read_text(encoding="utf-8"))
     common = lab_state.host_state(name)
     # systemd starts and ends these as sessions come and go.
-    services = common["active services"]
-    common["active services"] = [unit for unit in services if not unit.startswith(("user@", "user-runtime-dir@"))]
     state: Json = json.loads(printed)
     return {part: common[part] for part in COMMON} | state
 
@@ -75,6 +75,7 @@ def readable(item: Json) -> Json:
     metadata = item.get("metadata", {})
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     stable = {name: value for name, value in annotations.items() if name not in UNSTABLE}
+    stable |= dict.fromkeys(COUNTED & stable.keys(), "a resourceVersion")
     found: Json = {"labels": labels, "annotations": stable}
     for part in ("spec", "subsets", "data"):
         if part in item:

@@ -32,13 +32,14 @@ FOLDERS = (
     "/var/log/istio",
     "/var/spool",
 )
-# The collection's own bookkeeping, which may change its form; what dpkg, systemd, and Ansible itself keep.
+# The collection's own bookkeeping, which may change its form; what dpkg, systemd, Ansible and a running sidecar keep.
 SKIPPED = re.compile(
-    r"^(?:/var/lib/(?:apt|dpkg|mesh-expansion|systemd|private|nginx|dbus)|/root/(?:\.ansible|\.cache|\.ssh)"
+    r"^(?:/var/lib/(?:apt|dpkg|mesh-expansion|systemd|private|nginx|dbus|istio/proxy/[^/]+)"
+    r"|/root/(?:\.ansible|\.cache|\.ssh)"
     r"|/etc/(?:(?:passwd|group|shadow|gshadow|subuid|subgid)-|ld\.so\.cache|\.updated|\.pwd\.lock|mtab|adjtime))(?:/|$)"
 )
 # Written by programs while they run, or as large as the package that a lab happens to serve: owner and mode only.
-OPAQUE = re.compile(r"^(?:/var/log/istio/|/var/lib/istio/proxy/|/var/lib/istio/config/|/var/cache/mesh-expansion/)")
+OPAQUE = re.compile(r"^(?:/var/log/istio/|/var/lib/istio/config/|/var/cache/mesh-expansion/)")
 # Programs that the collection installs: it may better them. Their place, owners and modes stay.
 PROGRAMS = re.compile(r"^/usr/local/lib/mesh-expansion/")
 ACCOUNTS = re.compile(r"^/etc/(?:passwd|group|shadow|gshadow|subuid|subgid)$")
@@ -47,8 +48,11 @@ LONGEST_TEXT = 16384
 
 
 def output(*command: str) -> str:
+    """What a command prints; nothing when it is not there. A failure is raised: it must not pass for an empty state."""
+    # systemd on a busy machine takes longer than the 25 s that its clients wait by themselves.
+    environment = {**os.environ, "SYSTEMD_BUS_TIMEOUT": "100s"}
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=110, check=True, env=environment).stdout
     except FileNotFoundError:
         return ""
 
@@ -114,6 +118,8 @@ def files() -> dict[str, Any]:
     found: dict[str, Any] = {}
     programs = set()
     for top in FOLDERS:
+        if os.path.isdir(top):
+            found[top] = describe(top, known)
         for parent, folders, leaves in os.walk(top):
             folders[:] = [name for name in folders if not SKIPPED.match(os.path.join(parent, name))]
             for name in folders + leaves:
@@ -149,11 +155,21 @@ def ipvs_settings() -> dict[str, str]:
     return {path.name: path.read_text().strip() for path in sorted(Path("/proc/sys/net/ipv4/vs").glob("*"))}
 
 
+def units(*question: str) -> list[str]:
+    lines = output("systemctl", *question, "--no-legend", "--plain").splitlines()
+    # These start and end as sessions come and go.
+    passing = ("user@", "user-runtime-dir@")
+    return sorted(line.split()[0] for line in lines if not line.startswith(passing))
+
+
 def main() -> None:
     state = {
+        "enabled units": units("list-unit-files", "--state=enabled"),
+        "active services": units("list-units", "--type=service", "--state=active"),
         "files": files(),
         "sidecar rules": chains(),
-        "ipvs rules": sorted(output("ipvsadm", "-S", "-n").splitlines()),
+        # Without ip_vs in its kernel a host has no table to ask for.
+        "ipvs rules": sorted(output("ipvsadm", "-S", "-n").splitlines()) if Path("/proc/net/ip_vs").exists() else [],
         "ipvs settings": ipvs_settings(),
     }
     json.dump(state, sys.stdout)
