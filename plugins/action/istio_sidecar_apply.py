@@ -4,35 +4,10 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.plugins.action import ActionBase
-from ansible.plugins.connection import ConnectionBase
-
-MODULE = "mesh.expansion.istio_sidecar_apply"
-CONFIRM = "mesh.expansion.guard_confirm"
-ROLE = "istio_sidecar"
+from ansible_collections.mesh.expansion.plugins.plugin_utils._guarded_action import GuardedAction
 
 
-class ActionModule(ActionBase):
-    """Changes the host, and proves over a fresh connection that it can still be reached.
+class ActionModule(GuardedAction):
+    """Runs the module of the same name."""
 
-    Both in one task: a task of its own would wait for the slowest host of the play, and the timers of the others do not.
-    """
-
-    _requires_connection = True
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
-        result.update(self._execute_module(module_name=MODULE, task_vars=task_vars))
-        if result.get("failed") or not result.get("guarded"):
-            return result
-        # An established connection may outlive rules that let no new one in. A local one cannot be made anew.
-        if type(self._connection).reset is not ConnectionBase.reset:
-            self._connection.reset()
-        proof = self._execute_module(module_name=CONFIRM, module_args={"role": ROLE}, task_vars=task_vars)
-        if proof.get("failed"):
-            result.update(failed=True, msg=proof.get("msg", f"{CONFIRM} failed"))
-        return result
+    role = "istio_sidecar"

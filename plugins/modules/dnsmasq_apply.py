@@ -44,13 +44,6 @@ EXAMPLES = r"""
       - name: istio-pilot
         expect: [192.0.2.62]
       - name: example.com
-
-- name: Use a fresh connection
-  ansible.builtin.meta: reset_connection
-
-- name: Keep it
-  mesh.expansion.guard_confirm:
-    role: dnsmasq
 """
 
 RETURN = r"""
@@ -68,6 +61,10 @@ surplus_packages:
   returned: when O(state=absent)
   type: list
   elements: str
+guarded:
+  description: Whether a timer was left on the host, which this task stopped over a fresh connection.
+  returned: success
+  type: bool
 remembered:
   description: Whether the host still keeps the record of how it was.
   returned: success
@@ -103,6 +100,7 @@ def main() -> None:
     result: dict[str, t.Any] = {
         "changed": bool(done.texts),
         "operations": list(done.texts),
+        "guarded": bool(done.operations) and not module.check_mode,
         "remembered": done.remembered,
     }
     if module.params["state"] == "absent":
