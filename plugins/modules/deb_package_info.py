@@ -65,7 +65,7 @@ architecture:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._host.deb_source import dpkg_deb, inspect
+from ansible_collections.mesh.expansion.plugins.module_utils._host.deb_source import inspect
 
 
 def main() -> None:
@@ -76,8 +76,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-
-    module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"], dpkg_deb))
+    module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"]))
 
 
 if __name__ == "__main__":

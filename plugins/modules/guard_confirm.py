@@ -6,34 +6,47 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: guard_confirm
-short_description: Keep what a role has changed on a host
+short_description: Keep what an apply module changed on a host that can still be reached
 version_added: "1.1.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - A role that changes what a connection depends on leaves a timer on the host that puts the old state back.
-  - This module stops the timer. Run it over a new connection, which proves that the host can be reached.
+  - Modules such as M(mesh.expansion.dnsmasq_apply) leave a timer on the host that puts the old state back after 45
+    seconds. This module stops it.
+  - Call it over a fresh connection (C(meta) with C(reset_connection)), since an established one may outlive a change
+    that lets no new one in. That it runs at all proves that the host can be reached.
+  - Fails when the timer was faster, and the old state is back. Does nothing on a host without such a timer.
 options:
   role:
-    description: The role that changed the host.
+    description: The role whose change is meant.
     type: str
+    choices: [dnsmasq, istio_sidecar]
     required: true
+extends_documentation_fragment:
+  - mesh.expansion._attributes
 attributes:
   check_mode:
-    description: Can run in check mode and predict changes.
     support: full
+    details: Does nothing in check mode.
   diff_mode:
-    description: Has nothing to compare.
     support: none
 """
 
 EXAMPLES = r"""
-- name: Keep the new state
+- name: Use a fresh connection
+  ansible.builtin.meta: reset_connection
+
+- name: Keep what was changed
   mesh.expansion.guard_confirm:
-    role: istio_sidecar
+    role: dnsmasq
 """
 
-RETURN = r"""# """
+RETURN = r"""
+confirmed:
+  description: Whether nothing will be put back.
+  returned: always
+  type: bool
+"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host import guard
@@ -41,18 +54,25 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"role": {"type": "str", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"role": {"type": "str", "choices": ["dnsmasq", "istio_sidecar"], "required": True}},
+        supports_check_mode=True,
+    )
     role = module.params["role"]
+    if module.check_mode:
+        module.exit_json(changed=False, confirmed=True)
     try:
-        kept = module.check_mode or guard.confirm(role)
+        confirmed = guard.confirm(role)
     except HostError as exc:
-        module.fail_json(msg=str(exc))
-    if not kept:
+        module.fail_json(msg=f"Cannot confirm the change of {role}: {exc}", confirmed=False)
+    if not confirmed:
         module.fail_json(
-            msg=f"This host could not be reached within {guard.SECONDS} s after the role {role} had changed it, and has "
-            "its old state back. Look at what was slow or cut off, and run again."
+            msg=f"The change of {role} was not confirmed within {guard.SECONDS} s, so this host has put back how it was "
+            f"before this run. Find out why new connections to it came late or not at all, and run again. On that host: "
+            f"journalctl -u {guard.unit(role)}.",
+            confirmed=False,
         )
-    module.exit_json(changed=False)
+    module.exit_json(changed=False, confirmed=True)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host import guard
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import files
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout, look, package, plan, traces
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply, layout, look, package, traces
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import (
     Settings,
     SettingsError,
@@ -170,7 +170,7 @@ def report(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "units": {name: {**unit.as_dict(), "state": unit.state} for name, unit in seen.units.items()},
         "newer": list(seen.newer),
         "envoy": seen.envoy,
-        "operations": [str(operation) for operation in plan.plan(seen, settings)],
+        "operations": apply.steps_of(seen, settings),
     }
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Debian package at a path or a URL says about itself. Private to the collection."""
+"""What is known about a Debian package in a file or behind a URL, from its first bytes. Private to the collection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.urls import open_url
 
-from .commands import run
+from . import commands
 from .deb import FIELDS, HEAD_BYTES, DebCompressionError, DebError, control_fields, parse_fields
 
 
@@ -25,8 +25,8 @@ def read_head(source: str, timeout: int) -> bytes:
         return handle.read(HEAD_BYTES)
 
 
-def inspect(source: str, timeout: int, ask: t.Callable[[bytes], str | None]) -> dict[str, t.Any]:
-    """What is known about the package, or why it is not known. ``ask`` prints the fields, if it can."""
+def inspect(source: str, timeout: int) -> dict[str, t.Any]:
+    """What is known about the package, or why it is not known."""
     try:
         head = read_head(source, timeout)
     except HTTPError as exc:
@@ -37,7 +37,7 @@ def inspect(source: str, timeout: int, ask: t.Callable[[bytes], str | None]) -> 
     try:
         fields = control_fields(head)
     except DebCompressionError as exc:
-        printed = ask(head)
+        printed = _dpkg_deb(head)
         if printed is None:
             return {"exists": True, "error": str(exc)}
         fields = parse_fields(printed)
@@ -46,11 +46,11 @@ def inspect(source: str, timeout: int, ask: t.Callable[[bytes], str | None]) -> 
     return {"exists": True, "error": "", **{name.lower(): fields.get(name, "") for name in FIELDS}}
 
 
-def dpkg_deb(head: bytes) -> str | None:
-    """The fields as dpkg-deb prints them; None when it is not there, or cannot."""
+def _dpkg_deb(head: bytes) -> str | None:
+    """The fields as dpkg-deb prints them, where it is installed."""
     # A file and not standard input: dpkg-deb stops reading early, which would look like an error.
     with tempfile.NamedTemporaryFile(suffix=".deb") as handle:
         handle.write(head)
         handle.flush()
-        done = run(["dpkg-deb", "--field", handle.name, *FIELDS])
+        done = commands.run(["dpkg-deb", "--field", handle.name, *FIELDS])
     return done.stdout if done.rc == 0 else None

@@ -16,6 +16,7 @@ from .look import Seen
 from .plan import Own
 from .settings import Settings
 
+CUT = "put back what a run that was cut has changed"
 # What systemd does with a unit that is to run.
 _RUNNING = ("active", "activating", "reloading")
 
@@ -46,8 +47,23 @@ def prepare(check: bool) -> Outcome:
     return Outcome(bool(steps), steps, [])
 
 
-def present(settings: Settings, restart: bool, upgraded_from: str, check: bool) -> Outcome:
+def steps_of(seen: Seen, settings: Settings) -> list[str]:
+    """What would be done now."""
+    cut = [CUT] if guard.pending(layout.ROLE) else []
+    return [*cut, *(str(operation) for operation in plan.plan(seen, settings))]
+
+
+def present(
+    settings: Settings,
+    restart: bool,
+    upgraded_from: str,
+    check: bool,
+    after: t.Callable[[Operation], None] | None = None,
+) -> Outcome:
     """Files, account, units: what the settings say, or what was there before."""
+    cut = guard.pending(layout.ROLE)
+    if cut and not check:
+        guard.put_back(layout.ROLE)
     seen = look.look(settings)
     if not seen.version and not check:
         raise HostError(
@@ -55,17 +71,23 @@ def present(settings: Settings, restart: bool, upgraded_from: str, check: bool) 
             "which fetches and installs it, or install it yourself and run again."
         )
     operations = plan.plan(seen, settings, restart)
-    steps = [str(operation) for operation in operations]
-    outcome = Outcome(plan.changes(operations), steps, change.diff(operations, seen.paths))
-    if check or not operations:
+    steps = [*([CUT] if cut else []), *(str(operation) for operation in operations)]
+    changes = plan.changes(operations)
+    outcome = Outcome(cut or changes, steps, change.diff(operations, seen.paths))
+    if check:
         return outcome
-    if not outcome.changed:
+    if not changes:
         for operation in operations:
-            operation.run()
+            _finish(operation)
         return outcome
     traces.keep()
-    change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from))
+    change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from), after)
     return outcome._replace(guarded=True)
+
+
+def _finish(operation: Operation) -> None:
+    for _pause in operation.run() or ():
+        pass
 
 
 def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str) -> guard.Before:
@@ -115,9 +137,10 @@ def absent(check: bool) -> Outcome:
     place = os.path.isdir(footprint.directory(layout.ROLE))
     operations: list[Operation] = [] if kept is None else removal.plan(removal.look_at(kept), kept)
     if not check:
+        # What a run that was cut has changed goes with the rest.
         guard.disarm(layout.ROLE)
         for operation in operations:
-            operation.run()
+            _finish(operation)
         footprint.forget(layout.ROLE)
     steps = [str(operation) for operation in operations]
     if place:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pwd
 import re
 import typing as t
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -126,8 +128,12 @@ def newer_settings(since: float) -> tuple[str, ...]:
 
 def runs(name: str) -> bool:
     """Whether there is a process of this name."""
-    numbers = [entry for entry in os.listdir("/proc") if entry.isdigit()]
-    return any((paths.read_text(f"/proc/{number}/comm") or "").strip() == name for number in numbers)
+    for entry in os.listdir("/proc"):
+        # A process may end while it is looked at.
+        with contextlib.suppress(OSError):
+            if entry.isdigit() and Path(f"/proc/{entry}/comm").read_text().strip() == name:
+                return True
+    return False
 
 
 def envoy_state(base: str = ADMIN, timeout: float = 5) -> str:

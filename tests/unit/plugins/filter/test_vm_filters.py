@@ -35,7 +35,6 @@ def test_filter_passes_on(name: str, args: tuple[t.Any, ...], result: t.Any) -> 
 
 def test_filters_over_the_service_list() -> None:
     assert len(filter_named("kubedns_lines")(SERVICES, VIP)) == 13
-    assert "no-resolv" in filter_named("dnsmasq_lines")(SERVICES, VIP, "10.96.0.0/12", ["192.0.2.53"])
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,6 @@ def test_filters_over_the_service_list() -> None:
         ("kubedns_lines", ([], VIP)),
         ("inbound_ports", ([{"name": "web", "port": 22}],)),
         ("cluster_env", ("nonsense",)),
-        ("hosts_entry", ("", "nonsense", "web")),
     ],
 )
 def test_filter_names_itself_in_errors(name: str, args: tuple[t.Any, ...]) -> None:

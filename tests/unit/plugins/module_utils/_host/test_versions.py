@@ -12,7 +12,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.versions impo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ORDERED = "0~rc1 0 0.9 1.0~beta 1.0 1.0-1 1.0-1+b1 1.0a 1.0+x 1.0.5 1.0.10 2 1:0.1 2:0".split()
+ORDERED = ["0~rc1", "0", "0.9", "1.0~beta", "1.0", "1.0-1", "1.0-1+b1", "1.0a", "1.0+x", "1.0.5", "1.0.10", "1:0.1"]
 
 
 @pytest.mark.parametrize("number", range(len(ORDERED)))

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._host import paths
+from ansible_collections.mesh.expansion.plugins.module_utils._host.footprint import Footprint
+from ansible_collections.mesh.expansion.plugins.module_utils._host.paths import PathState
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout, removal
+
+from tests.unit.plugins.fake_host import Host
+
+WAS = Footprint(role=layout.ROLE, packages=["bash"], accounts={layout.USER: False})
+FOUND = removal.Present(
+    installed=True,
+    traces=True,
+    account=True,
+    chains="*nat\n-X ISTIO_OUTPUT\nCOMMIT\n",
+    programs=PathState(paths.DIRECTORY, "root", "staff", "2775"),
+    paths=["/etc/certs/key.pem", "/etc/certs"],
+)
+
+
+def steps(found: removal.Present = FOUND, was: Footprint = WAS) -> list[str]:
+    return [str(operation) for operation in removal.plan(found, was)]
+
+
+def test_everything_goes_in_order() -> None:
+    assert steps() == [
+        "stop istio.service",
+        "disable istio.service",
+        "stop istio-auth-node-agent.service",
+        "disable istio-auth-node-agent.service",
+        "run iptables-restore --noflush -w 10",
+        "purge istio-sidecar",
+        "purge what came with istio-sidecar",
+        "make directory /usr/local/bin",
+        "remove /etc/certs/key.pem",
+        "remove /etc/certs",
+        "run userdel istio-proxy",
+        "have systemd read its units again",
+    ]
+    (restore,) = [step for step in removal.plan(FOUND, WAS) if str(step).startswith("run iptables")]
+    assert restore.stdin == FOUND.chains  # type: ignore[attr-defined]
+
+
+def test_what_was_there_before_stays() -> None:
+    was = dataclasses.replace(WAS, packages=["bash", "istio-sidecar"], accounts={layout.USER: True})
+    left = steps(dataclasses.replace(FOUND, paths=[]), was)
+    assert not [step for step in left if step.startswith(("purge istio-sidecar", "run userdel", "remove"))]
+
+
+def test_a_removal_that_was_cut_is_completed() -> None:
+    rest = dataclasses.replace(FOUND, installed=False, account=False, chains="", programs=paths.NOTHING, paths=[])
+    assert steps(rest) == [
+        "purge istio-sidecar",
+        "purge what came with istio-sidecar",
+        "have systemd read its units again",
+    ]
+    assert "purge istio-sidecar" not in steps(dataclasses.replace(rest, traces=False))
+
+
+@pytest.mark.parametrize(("status", "installed", "left"), [("installed", True, True), ("config-files", False, True), ("", False, False)])
+def test_what_is_there(host: Host, status: str, installed: bool, left: bool) -> None:
+    host.program("dpkg-query", f"printf '{status}'")
+    host.program("iptables-save")
+    os.makedirs(layout.CERTS)
+    os.makedirs(layout.HOME)
+    os.symlink("nowhere", f"{host.root}/etc/istio")
+    was = dataclasses.replace(WAS, paths={layout.CERTS: paths.directory()})
+    found = removal.look_at(was)
+    assert (found.installed, found.traces, found.account, found.chains) == (installed, left, True, "")
+    assert found.paths == [f"{host.root}/etc/istio", layout.HOME]
+
+
+DRY_RUN = """Reading package lists...
+Remv libip6tc2 [1.8.9-2] [iptables:amd64 ]
+Remv iptables [1.8.9-2]
+Purg bash [5.2]
+Remv libip4tc2 [1.8.9-2]
+"""
+
+
+def test_what_came_along_goes_and_nothing_else(host: Host) -> None:
+    assert removal.without(DRY_RUN, ["bash", "libip4tc2"]) == ["libip6tc2", "iptables"]
+    Path(host.path("dry")).write_text(DRY_RUN)
+    host.program("apt-get", f'test "$1" != --dry-run || cat {host.root}/dry')
+    removal.PurgeUnneeded(["bash", "libip4tc2"]).run()
+    removal.PurgeUnneeded(["bash", "libip4tc2", "libip6tc2", "iptables"]).run()
+    removal.Purge().run()
+    assert host.calls() == [
+        "apt-get --dry-run autoremove",
+        "apt-get --yes -o DPkg::Lock::Timeout=120 purge libip6tc2 iptables",
+        "apt-get --dry-run autoremove",
+        "apt-get --yes -o DPkg::Lock::Timeout=120 purge istio-sidecar",
+    ]
