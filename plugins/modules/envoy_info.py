@@ -156,53 +156,8 @@ explanations:
   elements: str
 """
 
-import dataclasses
-import socket
-import typing as t
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import envoy
-
-
-def reachable(address: str, port: int, timeout: float) -> bool:
-    """Whether a TCP connection can be opened."""
-    try:
-        with socket.create_connection((address, port), timeout=timeout):
-            return True
-    except OSError:
-        return False
-
-
-def report(read: t.Callable[[str], str], probe: t.Callable[[str, int], bool] | None) -> dict[str, t.Any]:
-    """Everything that the admin endpoint says; `probe` tells whether an endpoint of a policy service can be reached."""
-    dump = envoy.parse_json(read("/config_dump"), "config_dump")
-    hosts = envoy.endpoints(envoy.parse_json(read("/clusters?format=json"), "clusters"))
-    clusters = [{**item, "endpoints": hosts.get(item["name"], [])} for item in envoy.clusters(dump)]
-    listeners = envoy.listeners(dump)
-    known = {item["name"] for item in clusters}
-    tried: dict[tuple[str, int], bool] = {}
-    checks, explanations = [], []
-    for check in envoy.policy_checks(dump):
-        targets: list[dict[str, t.Any]] | None = None
-        if check.cluster in known:
-            targets = []
-            for host in hosts.get(check.cluster, []):
-                key = (host["address"], host["port"])
-                if probe and key not in tried:
-                    tried[key] = probe(*key)
-                targets.append({**host, "reachable": tried.get(key)})
-        checks.append({**dataclasses.asdict(check), "endpoints": targets})
-        explanations.append(envoy.explain(check, targets))
-    return {
-        "server": envoy.server(read("/server_info")),
-        "clusters": clusters,
-        "listeners": listeners,
-        "warming": {kind: [item["name"] for item in items if item["warming"]] for kind, items in (("clusters", clusters), ("listeners", listeners))},
-        "policy_checks": checks,
-        "explanations": explanations,
-    }
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.admin import AdminError, read_report
 
 
 def main() -> None:
@@ -215,27 +170,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    timeout = module.params["timeout"]
-    address = module.params["admin_address"]
-    base = f"http://{f'[{address}]' if ':' in address else address}:{module.params['admin_port']}"
-    # A proxy of the environment must not come between.
-    opener = build_opener(ProxyHandler({}))
-
-    def read(path: str) -> str:
-        with opener.open(base + path, timeout=timeout) as answer:
-            return answer.read().decode("utf-8", "replace")
-
-    def probe(host: str, port: int) -> bool:
-        return reachable(host, port, timeout)
-
+    options = module.params
     try:
-        found = report(read, probe if module.params["probe_policy_endpoints"] else None)
-    except (URLError, OSError) as exc:
-        module.fail_json(
-            msg=f"Cannot read Envoy's admin endpoint {base}: {getattr(exc, 'reason', exc)}. Is the sidecar running? See: journalctl -u istio -n 50"
-        )
-    except (envoy.EnvoyError, KeyError, TypeError) as exc:
-        module.fail_json(msg=f"Envoy's admin endpoint {base} gave an answer that is not understood: {exc!r}")
+        found = read_report(options["admin_address"], options["admin_port"], options["timeout"], options["probe_policy_endpoints"])
+    except AdminError as exc:
+        module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **found)
 
 

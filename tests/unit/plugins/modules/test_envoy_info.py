@@ -13,6 +13,7 @@ import threading
 import typing as t
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import admin
 from ansible_collections.mesh.expansion.plugins.modules import envoy_info
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "envoy"
@@ -30,7 +31,7 @@ def test_report_probes_each_endpoint_once() -> None:
         asked.append((address, port))
         return False
 
-    found = envoy_info.report(read, probe)
+    found = admin.report(read, probe)
     assert asked == [("127.0.0.9", 9091)]
     assert found["policy_checks"][0]["endpoints"][0]["reachable"] is False
     assert found["warming"]["clusters"] == ["outbound|9080||deb-nginx01.default.svc.cluster.local"]
@@ -39,7 +40,7 @@ def test_report_probes_each_endpoint_once() -> None:
 
 
 def test_report_without_probe() -> None:
-    assert envoy_info.report(read, None)["policy_checks"][0]["endpoints"][0]["reachable"] is None
+    assert admin.report(read, None)["policy_checks"][0]["endpoints"][0]["reachable"] is None
 
 
 @pytest.fixture(name="port")
