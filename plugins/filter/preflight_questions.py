@@ -19,11 +19,11 @@ options:
     type: string
     required: true
   configmap:
-    description: ConfigMap with the mesh configuration.
+    description: ConfigMap with the mesh configuration. Empty; that of the control plane's generation.
     type: string
     required: true
   deployment:
-    description: Deployment of the control plane, which reads it.
+    description: Deployment of the control plane, which reads it. Empty; that of the control plane's generation.
     type: string
     required: true
 """
@@ -51,6 +51,8 @@ from jinja2 import pass_context
 @pass_context
 def preflight_questions(context: t.Any, host: str, configmap: str, deployment: str) -> dict[str, list[dict[str, t.Any]]]:
     site = _variables.site(context, host)
+    configmap = configmap or site.generation.mesh_configmap
+    deployment = deployment or site.generation.control_plane_deployment
     return {
         "access": required_access(site, configmap, deployment),
         "objects": required_objects(site, configmap, deployment),
