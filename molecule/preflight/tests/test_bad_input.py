@@ -131,6 +131,17 @@ def test_director_without_ip_vs(playbook: Playbook, site: Callable[..., Path], s
     refused(done, r"ip_vs", r"deb-nginx02")
 
 
+def test_a_dead_host_hides_nothing(playbook: Playbook, site: Callable[..., Path]) -> None:
+    path = site()
+    inventory = yaml.safe_load(path.read_text())
+    for group, name in (("director", "lvs1"), ("vms", "dead")):
+        # Also the host that would run the tasks that are run once.
+        inventory["all"]["children"][group]["hosts"].setdefault(name, {})["ansible_host"] = "192.168.0.250"
+    path.write_text(yaml.safe_dump(inventory))
+    done = playbook("site.yml", "-e", "mesh_dns_namespace=Kube", inventory=path)
+    refused(done, r"lvs1: it cannot be reached", r"dead: it cannot be reached", r"mesh_dns_namespace: 'Kube'", r"dead: mesh_vm_services is not set")
+
+
 def test_api_cannot_be_reached(playbook: Playbook, tmp_path: Path) -> None:
     document = yaml.safe_load((lab_state.LAB / "kubeconfig").read_text())
     for cluster in document["clusters"]:

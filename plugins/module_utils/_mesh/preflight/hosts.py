@@ -43,6 +43,8 @@ class Rules(t.NamedTuple):
 
 def host_findings(site: Site, looks: Looks, rules: Rules) -> t.Iterator[str]:
     for name, look in looks.items():
+        if name in site.vms:
+            yield from _vm_services(site.vms[name])
         if "system" not in look:
             yield _unseen(name, look)
             continue
@@ -111,7 +113,6 @@ def _node(site: Site, name: str, look: Look, rules: Rules) -> t.Iterator[str]:
 
 def _vm(site: Site, vm: Vm, look: Look, rules: Rules) -> t.Iterator[str]:
     system = look["system"]
-    yield from _vm_services(vm)
     oldest = rules.supported_os.get(system["distribution"])
     version = system["distribution_version"] or "0"
     if oldest is None or _version(version) < _version(str(oldest)):
