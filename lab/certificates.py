@@ -20,7 +20,9 @@ USAGES = (
 )
 
 
-def builder(subject: x509.Name, issuer: x509.Name, public_key: CertificatePublicKeyTypes, start: dt.datetime, end: dt.datetime) -> x509.CertificateBuilder:
+def builder(
+    subject: x509.Name, issuer: x509.Name, public_key: CertificatePublicKeyTypes, start: dt.datetime, end: dt.datetime
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -33,9 +35,13 @@ def builder(subject: x509.Name, issuer: x509.Name, public_key: CertificatePublic
 
 
 def with_role(
-    draft: x509.CertificateBuilder, issuer_key: CertificateIssuerPublicKeyTypes, *usages: str, path_length: int | None = None
+    draft: x509.CertificateBuilder,
+    issuer_key: CertificateIssuerPublicKeyTypes,
+    *usages: str,
+    path_length: int | None = None,
 ) -> x509.CertificateBuilder:
-    """Say what the key may do. One that may sign certificates is a CA, and names itself by its key; others name their issuer's."""
+    """Say what the key may do. One that may sign certificates is a CA, and names itself by its key;
+    others name their issuer's."""
     ca = "key_cert_sign" in usages
     draft = draft.add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
     draft = draft.add_extension(x509.KeyUsage(**{name: name in usages for name in USAGES}), critical=True)

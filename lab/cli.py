@@ -26,7 +26,8 @@ def _require_network() -> str:
 
 
 def _become(argv: Sequence[str], env: dict[str, str] | None = None) -> NoReturn:
-    """Replace this process by the command, inside the lab's network: stdin, terminal and exit status are the command's."""
+    """Replace this process by the command, inside the lab's network:
+    stdin, terminal and exit status are the command's."""
     up.require_root()
     command = proc.in_netns(argv, _require_network())
     sys.stdout.flush()

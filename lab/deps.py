@@ -9,7 +9,18 @@ import subprocess
 from lab import config, proc
 from lab.errors import LabError
 
-COMMANDS = ("ip", "nsenter", "ethtool", "mount", "mmdebstrap", "systemd-nspawn", "linux.uml", "mkfs.ext4", "ssh", "dpkg-deb")
+COMMANDS = (
+    "ip",
+    "nsenter",
+    "ethtool",
+    "mount",
+    "mmdebstrap",
+    "systemd-nspawn",
+    "linux.uml",
+    "mkfs.ext4",
+    "ssh",
+    "dpkg-deb",
+)
 
 
 def parse_packages(text: str) -> list[str]:
@@ -44,4 +55,6 @@ def require() -> None:
     """A clear message before anything is started."""
     absent = [command for command in COMMANDS if shutil.which(command) is None]
     if absent:
-        raise LabError(f"not installed on this machine: {', '.join(absent)}; `lab/lab deps` installs what the lab needs")
+        raise LabError(
+            f"not installed on this machine: {', '.join(absent)}; `lab/lab deps` installs what the lab needs"
+        )

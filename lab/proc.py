@@ -47,7 +47,15 @@ def run(
     environ = {**os.environ, **env} if env else None
     try:
         done = subprocess.run(  # type: ignore[call-overload]
-            command, capture_output=True, text=True, errors="replace", timeout=timeout, env=environ, cwd=cwd, check=False, **stdin
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=environ,
+            cwd=cwd,
+            check=False,
+            **stdin,
         )
     except FileNotFoundError as error:
         raise LabError(f"{command[0]}: not found; `lab/lab deps` installs what the lab needs") from error

@@ -57,7 +57,9 @@ def run_steps(steps: Sequence[Step]) -> float:
     known = _history()
     begun = time.monotonic()
     for number, step in enumerate(steps, 1):
-        sys.stderr.write(f"[{number:{width}}/{len(steps)}] {step.title}{estimate(step.seconds, known.get(step.title))} … ")
+        sys.stderr.write(
+            f"[{number:{width}}/{len(steps)}] {step.title}{estimate(step.seconds, known.get(step.title))} … "
+        )
         sys.stderr.flush()
         start = time.monotonic()
         try:

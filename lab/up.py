@@ -57,8 +57,8 @@ def _build_director() -> None:
 
 
 def build_steps() -> list[Step]:
-    """The caches; each step costs nothing when its entry exists. The small ones wait for network and disk as long as they
-    work: one after another they are made beside the large compilations."""
+    """The caches; each step costs nothing when its entry exists. The small ones wait for network and disk as long as
+    they work: one after another they are made beside the large compilations."""
     shape = config.shape()
     small = [
         Step("root file system of the hosts", rootfs.build),
@@ -68,7 +68,9 @@ def build_steps() -> list[Step]:
     ]
     if shape.has_standins:
         small.append(Step("sidecar package of 1.0.5", sidecar.build))
-    large = [Step(f"Kubernetes {shape.kubernetes}", _build_kubernetes, 0 if kubernetes.cached(shape.kubernetes) else 420)]
+    large = [
+        Step(f"Kubernetes {shape.kubernetes}", _build_kubernetes, 0 if kubernetes.cached(shape.kubernetes) else 420)
+    ]
     last = []
     if shape.has_istiod:
         large.append(Step(f"Istio {istio.VERSION}", istio.build, 0 if istio.cached() else 330))
@@ -163,7 +165,9 @@ class Bringup:
             booting.result()
 
     def _package_lists(self) -> None:
-        self._all(lambda host: ssh(host, ["apt-get -q update"]), [host for host in self.containers if host.role == "vm"])
+        self._all(
+            lambda host: ssh(host, ["apt-get -q update"]), [host for host in self.containers if host.role == "vm"]
+        )
 
     def _all(self, action: Callable[[Host], object], wanted: list[Host]) -> None:
         for future in [self.pool.submit(action, host) for host in wanted]:

@@ -1,4 +1,5 @@
-"""What the scenarios' tests share: the lab's hosts through SSH, its API as administrator, its client pod, playbook runs."""
+"""What the scenarios' tests share: the lab's hosts through SSH, its API as administrator, its
+client pod, playbook runs."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     results = os.environ.get("MESH_EXPANSION_RESULTS")
     if results and not config.option.xmlpath and not hasattr(config, "workerinput"):
         folder = Path(config.args[0]).parent.name if config.args else "all"
-        config.option.xmlpath = f"{results}/{os.environ.get('MOLECULE_SCENARIO_NAME', 'none')}.{folder}.{os.getpid()}.xml"
+        config.option.xmlpath = (
+            f"{results}/{os.environ.get('MOLECULE_SCENARIO_NAME', 'none')}.{folder}.{os.getpid()}.xml"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +63,9 @@ def pod(core: client.CoreV1Api) -> Pod:
     """Run a command in the client pod and return all that it prints."""
 
     def run(*command: str) -> str:
-        pods = core.list_namespaced_pod("default", label_selector="app=sleep", field_selector="status.phase=Running").items
+        pods = core.list_namespaced_pod(
+            "default", label_selector="app=sleep", field_selector="status.phase=Running"
+        ).items
         assert pods, "the lab has no running pod with the label app=sleep"
         return stream(
             # An API client of its own: stream() replaces the client's request function while it runs.
@@ -82,7 +87,9 @@ def pod(core: client.CoreV1Api) -> Pod:
 def playbook() -> Playbook:
     """Run ansible-playbook on the lab; the caller looks at the exit status."""
 
-    def run(*arguments: str, inventory: Path | str = "inventory/lab", **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, inventory: Path | str = "inventory/lab", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["ansible-playbook", "-i", str(inventory), *arguments],
             cwd=ROOT,

@@ -51,7 +51,10 @@ def build(target: Path) -> None:
     sources.write_text(apt.system_sources(), encoding="utf-8")
     options = [f"--aptopt={line}" for line in rootfs.transport_settings()]
     options.append(f"--include={','.join(INCLUDE)}")
-    proc.run(["mmdebstrap", "--variant=minbase", "--mode=root", *options, apt.codename(), target / "root", sources], timeout=900)
+    proc.run(
+        ["mmdebstrap", "--variant=minbase", "--mode=root", *options, apt.codename(), target / "root", sources],
+        timeout=900,
+    )
 
 
 def registry_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Sum up a demonstration: topology, each row of the procedure with its result, the page that a pod fetched.
 
 Usage: demo.py VERIFY_REPORT PAGE SUMMARY
-Reads the rows that the verify role wrote and the answer that a pod got, writes SUMMARY (JSON). Exit status 0 only when every row holds.
+Reads the rows that the verify role wrote and the answer that a pod got, writes SUMMARY (JSON).
+Exit status 0 only when every row holds.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "build/collections")]
 
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import ROWS  # noqa: E402 - found through the path above
+# Both are found through the path above.
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import ROWS  # noqa: E402
 
-from lab import config  # noqa: E402 - likewise
+from lab import config  # noqa: E402
 
 NOT_CHECKED = "not checked"
 
@@ -71,7 +73,11 @@ def page_lines(page: str) -> list[str]:
     head, _blank, body = page.replace("\r", "").partition("\n\n")
     text = re.sub(r"<(style|script|head)\b.*?</\1>", "", body, flags=re.DOTALL)
     text = re.sub(r"<[^>]+>", "", text)
-    return [*(f"  {line}" for line in head.splitlines()), "", *(f"  {line.strip()}" for line in text.splitlines() if line.strip())]
+    return [
+        *(f"  {line}" for line in head.splitlines()),
+        "",
+        *(f"  {line.strip()}" for line in text.splitlines() if line.strip()),
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:

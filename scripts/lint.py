@@ -34,7 +34,15 @@ def run(*command: str, cwd: Path = ROOT, **environment: str) -> str:
     """Run a command and return its output, or raise with it."""
     if shutil.which(command[0]) is None:
         raise LintError(f"{command[0]} is not installed")
-    done = subprocess.run(command, cwd=cwd, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise LintError(f"$ {' '.join(command[:6])}\n{done.stdout}")
     return done.stdout

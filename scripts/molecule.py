@@ -36,8 +36,16 @@ def run(name: str) -> junit.Check:
         # molecule/conftest.py writes a JUnit file there per verify step.
         "MESH_EXPANSION_RESULTS": str(RESULTS),
     }
-    done = subprocess.run([LAB, "run", "molecule", "test", "--scenario-name", name], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False)
-    return junit.Check(f"scenario {name}", time.monotonic() - start, ok=done.returncode == 0, output=f"exit status {done.returncode}")
+    done = subprocess.run(
+        [LAB, "run", "molecule", "test", "--scenario-name", name],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return junit.Check(
+        f"scenario {name}", time.monotonic() - start, ok=done.returncode == 0, output=f"exit status {done.returncode}"
+    )
 
 
 def renew_lab() -> None:

@@ -1,4 +1,5 @@
-"""What may run on a managed host runs on Python 3.9: vermin knows its library, this module finds unions made at run time.
+"""What may run on a managed host runs on Python 3.9:
+vermin knows its library, this module finds unions made at run time.
 
 Syntax is left to ruff, whose target version for these files is py39. Annotations are not evaluated under
 `from __future__ import annotations`, so that `int | None` is fine in them; elsewhere 3.9 refuses it, and neither ruff

@@ -1,4 +1,5 @@
-"""`make test`: every stage runs, also after a failed one; the last line counts all test cases, skipped ones as failed."""
+"""`make test`: every stage runs, also after a failed one;
+the last line counts all test cases, skipped ones as failed."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ def caches_filling() -> Iterator[None]:
     log.parent.mkdir(exist_ok=True)
     with open(log, "wb") as output:
         command = ["nice", "-n", "19", "lab/lab", "build", "both"]
-        builder = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        builder = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     # Where the kernel schedules sessions as groups, being nice counts inside of the own session only.
     with contextlib.suppress(OSError):
         Path(f"/proc/{builder.pid}/autogroup").write_text("19", encoding="ascii")
@@ -62,7 +65,9 @@ def run(stage: Stage) -> junit.Counts:
     """Run a stage; a stage that fails without a failed test case counts as one."""
     print(f"\n==== make {stage.target} (about {stage.minutes} min) ====", flush=True)
     shutil.rmtree(RESULTS / stage.target, ignore_errors=True)
-    done = subprocess.run(["make", "--no-print-directory", stage.target], cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        ["make", "--no-print-directory", stage.target], cwd=ROOT, stdin=subprocess.DEVNULL, check=False
+    )
     counts = junit.count(sorted((RESULTS / stage.target).glob("*.xml")))
     if counts.skipped:
         print(f"make {stage.target} skipped {counts.skipped}: a check that could not run is a failure", file=sys.stderr)

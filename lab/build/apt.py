@@ -1,4 +1,5 @@
 """A private apt: the system's own mirrors, keyrings and proxies, but own lists and caches."""
+
 from __future__ import annotations
 
 import platform
@@ -91,7 +92,8 @@ def system_sources() -> str:
         stanzas += from_deb822(file.read_text(encoding="utf-8"), release)
     if not stanzas:
         raise LabError(
-            f"no Debian mirror with component main for suite {release!r} in /etc/apt: add one to /etc/apt/sources.list.d"
+            f"no Debian mirror with component main for suite {release!r} in /etc/apt: "
+            "add one to /etc/apt/sources.list.d"
         )
     return "\n".join(stanzas)
 

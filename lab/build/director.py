@@ -1,4 +1,5 @@
 """The director's disk image: the common root file system plus the modules of Debian's User-Mode Linux kernel."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,7 +18,9 @@ def kernel_version() -> str:
     """Version of the installed kernel modules; they must match /usr/bin/linux.uml, which the same package ships."""
     versions = sorted(entry.name for entry in MODULES.iterdir()) if MODULES.is_dir() else []
     if len(versions) != 1:
-        raise LabError(f"{MODULES} holds {versions or 'nothing'}, not one kernel version: `lab/lab deps` installs user-mode-linux")
+        raise LabError(
+            f"{MODULES} holds {versions or 'nothing'}, not one kernel version: `lab/lab deps` installs user-mode-linux"
+        )
     return versions[0]
 
 

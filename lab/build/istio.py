@@ -1,4 +1,5 @@
-"""Istio of today, compiled from its Go module: istiod, pilot-agent, istioctl, and the files that a VM's package is made of."""
+"""Istio of today, compiled from its Go module:
+istiod, pilot-agent, istioctl, and the files that a VM's package is made of."""
 
 from __future__ import annotations
 

@@ -82,7 +82,9 @@ def build(version: str) -> dict[str, Path]:
 
 def binary(name: str, version: str) -> Path:
     """Path of one program; `build` must have run before."""
-    entry = store.path("kubernetes", _servers(version)[1]) if name in COMPILED else store.path("etcd", golang.inputs(ETCD))
+    entry = (
+        store.path("kubernetes", _servers(version)[1]) if name in COMPILED else store.path("etcd", golang.inputs(ETCD))
+    )
     path = (assets() or entry) / name
     if not path.exists():
         raise LabError(f"{path} does not exist yet: run `lab/lab build`")

@@ -1,4 +1,5 @@
-"""Writes the Go module that a version of Kubernetes is compiled from: `python -m lab.build.kubernetes_module 1.35.2`."""
+"""Writes the Go module that a version of Kubernetes is compiled from:
+`python -m lab.build.kubernetes_module 1.35.2`."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ UPSTREAM = "k8s.io/kubernetes"
 
 
 def staged(upstream: dict[str, Any]) -> list[str]:
-    """Modules that upstream's own go.mod takes from its tree: a dependency's replace lines do not count, so ours must name them."""
+    """Modules that upstream's own go.mod takes from its tree:
+    a dependency's replace lines do not count, so ours must name them."""
     replaced = upstream.get("Replace") or []
     return [line["Old"]["Path"] for line in replaced if line["New"]["Path"].startswith("./staging/")]
 

@@ -1,4 +1,5 @@
 """The one Debian root file system of all hosts, made by mmdebstrap from the machine's own mirrors."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -101,8 +102,8 @@ def _build(target: Path) -> None:
             "--mode=root",
             f"--include={','.join(packages()['installed'])}",
             *options,
-            f"--customize-hook=cp -a {extra}/. \"$1\"/",
-            f"--customize-hook=sh {target}/customize \"$1\"",
+            f'--customize-hook=cp -a {extra}/. "$1"/',
+            f'--customize-hook=sh {target}/customize "$1"',
             apt.codename(),
             target / "root",
             target / "system.sources",

@@ -1,4 +1,5 @@
 """The small library that lets User-Mode Linux run on processors with a large register state."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -43,7 +43,9 @@ def wrapped(host: Host, argv: list[str]) -> list[str]:
 
 def leftover() -> list[Path]:
     prefix = f"{config.topology().netns}-"
-    return [group for base in _hierarchies() for group in base.iterdir() if group.is_dir() and group.name.startswith(prefix)]
+    return [
+        group for base in _hierarchies() for group in base.iterdir() if group.is_dir() and group.name.startswith(prefix)
+    ]
 
 
 def remove_all() -> None:

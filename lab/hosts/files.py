@@ -61,7 +61,15 @@ def write_host_files(host: Host, authorized_key: str, host_key: Path) -> None:
     (ssh / "authorized_keys").write_text(authorized_key, encoding="utf-8")
     (root / "etc" / "ssh").mkdir(exist_ok=True)
     for suffix in ("", ".pub"):
-        proc.run(["install", "-m", "0644" if suffix else "0600", f"{host_key}{suffix}", f"{root}/etc/ssh/ssh_host_ed25519_key{suffix}"])
+        proc.run(
+            [
+                "install",
+                "-m",
+                "0644" if suffix else "0600",
+                f"{host_key}{suffix}",
+                f"{root}/etc/ssh/ssh_host_ed25519_key{suffix}",
+            ]
+        )
     if host.role == "vm":
         wants = root / "etc/systemd/system/multi-user.target.wants"
         (wants / "nginx.service").symlink_to("/lib/systemd/system/nginx.service")

@@ -22,7 +22,9 @@ def _ancestors() -> set[int]:
     while pid > 1 and pid not in found:
         found.add(pid)
         try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[1])
+            pid = int(
+                Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[1]
+            )
         except (OSError, IndexError, ValueError):
             break
     return found

@@ -48,7 +48,10 @@ def wait_ready(host: Host) -> None:
     def answers() -> bool:
         proc.reap()
         if not running(host):
-            raise proc.GivenUp(f"host {host.name} ended while it was starting; the end of its console:\n{proc.tail('host-' + host.name)}")
+            raise proc.GivenUp(
+                f"host {host.name} ended while it was starting; "
+                f"the end of its console:\n{proc.tail('host-' + host.name)}"
+            )
         return ssh(host, ["true"], timeout=10, check=False).returncode == 0
 
     proc.wait_for(f"SSH to {host.name}", answers, BOOT_TIMEOUT[host.role])

@@ -44,4 +44,6 @@ def _write(value: int) -> None:
     try:
         proc.run(["sysctl", "-q", "-w", f"fs.inotify.max_user_instances={value}"])
     except LabError as error:
-        raise LabError(f"{error}; hosts of the lab share this limit: set it on the machine, or ask for fewer") from error
+        raise LabError(
+            f"{error}; hosts of the lab share this limit: set it on the machine, or ask for fewer"
+        ) from error

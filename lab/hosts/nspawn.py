@@ -70,7 +70,8 @@ def stop(host: Host, hard: bool) -> None:
 
 
 def _end_orphans(host: Host) -> None:
-    """End a container whose supervisor was killed: it would go on in the new one's place, with its root and addresses."""
+    """End a container whose supervisor was killed:
+    it would go on in the new one's place, with its root and addresses."""
     proc.end_all(f"what was left of {host.name}", lambda: _orphans(str(host.netns)))
 
 

@@ -66,7 +66,9 @@ def ssh_argv(host: Host, tty: bool = False) -> list[str]:
     return ["ssh", "-F", str(config.ssh_dir() / "config"), *(["-t"] if tty else []), host.name]
 
 
-def ssh(host: Host, argv: Sequence[str], *, timeout: float = 60, check: bool = True, input: str | None = None) -> subprocess.CompletedProcess[str]:
+def ssh(
+    host: Host, argv: Sequence[str], *, timeout: float = 60, check: bool = True, input: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command as root on a host. `argv` is quoted for the remote shell."""
     command = [*ssh_argv(host), "--", quote(argv)]
     return proc.run(command, netns=config.topology().netns, timeout=timeout, check=check, input=input)

@@ -91,6 +91,8 @@ def stop(host: Host, hard: bool) -> None:
         while proc.alive(name(host)):
             proc.reap()
             if time.monotonic() > deadline:
-                raise LabError(f"{host.name} does not shut down within 30 s; `lab/lab reboot --hard {host.name}` cuts its power")
+                raise LabError(
+                    f"{host.name} does not shut down within 30 s; `lab/lab reboot --hard {host.name}` cuts its power"
+                )
             time.sleep(0.1)
     proc.stop(name(host), timeout=0, number=signal.SIGKILL)

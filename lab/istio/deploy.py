@@ -42,8 +42,9 @@ def steps() -> list[Step]:
 
 
 def webhook_route() -> None:
-    """The API server calls webhooks at their Services' addresses. A control plane's machine is part of the pod network; here
-    only what this machine itself sends to port 443 gets a way in, through a node. What it forwards for VMs has none, as before."""
+    """The API server calls webhooks at their Services' addresses. A control plane's machine is part of the pod network;
+    here only what this machine itself sends to port 443 gets a way in, through a node. What it forwards for VMs has
+    none, as before."""
     site = config.topology()
     ip = ["ip", "-n", site.netns]
     node = site.with_role("node")[0]
@@ -63,14 +64,17 @@ def _objects() -> tuple[list[Json], list[Json]]:
     istiod = rendered.service(wanted)
     later = [item for item in everything if item["kind"] == "Deployment" and item["metadata"]["name"] != istiod]
     first = [item for item in everything if item not in later]
-    namespace, *pods = objects.read(*objects.files(MANIFESTS), istio.packaging() / "expose-services.yaml", network=rendered.NETWORK)
+    namespace, *pods = objects.read(
+        *objects.files(MANIFESTS), istio.packaging() / "expose-services.yaml", network=rendered.NETWORK
+    )
     for item in pods:
         item["metadata"].setdefault("namespace", rendered.NAMESPACE)
     return [namespace, *_authority(), *first], [*later, *rendered.placed(rendered.injected(pods, wanted), nodes)]
 
 
 def _authority() -> list[Json]:
-    """A CA of the lab's own, plugged in; beside Citadel none: istiod then takes Citadel's, and both generations have one root."""
+    """A CA of the lab's own, plugged in; beside Citadel none:
+    istiod then takes Citadel's, and both generations have one root."""
     if config.shape().has_standins:
         return []
     return [ca.secret(ca.ensure(ca_directory()), rendered.NAMESPACE)]

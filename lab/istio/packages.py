@@ -1,7 +1,7 @@
 """istio-sidecar.deb in today's layout: a real pilot-agent and the plain Envoy, upstream's script, unit and template.
 
-Upstream's package is made by fpm from the same files (tools/packaging/packaging.mk). Each version holds the same programs;
-only what pilot-agent calls itself differs.
+Upstream's package is made by fpm from the same files (tools/packaging/packaging.mk).
+Each version holds the same programs; only what pilot-agent calls itself differs.
 """
 
 from __future__ import annotations

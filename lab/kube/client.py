@@ -58,7 +58,8 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise NoAnswer(
-                f"{method} {path}: the API server does not answer ({error or repr(error)}); `lab/lab up` starts it, `lab/lab logs kube-apiserver` shows its log"
+                f"{method} {path}: the API server does not answer ({error or repr(error)}); "
+                "`lab/lab up` starts it, `lab/lab logs kube-apiserver` shows its log"
             ) from error
         if status >= 400:
             raise ApiAnswer(status, f"{method} {path}: {status}: {_message(text)}")

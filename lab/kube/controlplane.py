@@ -58,7 +58,9 @@ def subjects(site: Topology) -> tuple[pki.Subject, ...]:
     first = str(ipaddress.ip_network(site.service_cidr)[1])
     names = (*DOMAIN_OF_KUBERNETES, f"kubernetes.default.svc.{site.cluster_domain}", "localhost")
     nodes = site.with_role("node")
-    return pki.standard_subjects((site.gateway, first, "127.0.0.1", *names), [word for n in nodes for word in (n.address, n.name)])
+    return pki.standard_subjects(
+        (site.gateway, first, "127.0.0.1", *names), [word for n in nodes for word in (n.address, n.name)]
+    )
 
 
 def etcd(places: Places) -> list[str]:
@@ -76,8 +78,9 @@ def etcd(places: Places) -> list[str]:
 
 
 def feature_gates(version: str) -> dict[str, bool]:
-    """From 1.36 on the API server hands exec, attach and port-forward over WebSocket to a kubelet that declares the feature
-    ExtendWebSocketsToKubelet. An older one translates them into SPDY, which the pod runner does not speak, unless told not to."""
+    """From 1.36 on the API server hands exec, attach and port-forward over WebSocket to a kubelet that declares the
+    feature ExtendWebSocketsToKubelet. An older one translates them into SPDY, which the pod runner does not speak,
+    unless told not to."""
     if kubernetes.minor(version) >= (1, 36):
         return {}
     return {"TranslateStreamCloseWebsocketRequests": False, "PortForwardWebsockets": False}

@@ -28,15 +28,19 @@ def vtep(host: Host) -> tuple[str, str]:
 def network_config(host: Host, nodes: Sequence[Host], site: Topology) -> str:
     """/etc/pod-network.conf."""
     peers = [",".join((n.address, str(n.pod_cidr), *vtep(n))) for n in nodes if n.name != host.name]
-    return f'NIC={host.nic}\nPOD_NETWORK={site.pod_cidr}\nPOD_CIDR={host.pod_cidr}\nVTEP={",".join(vtep(host))}\nPEERS="{" ".join(peers)}"\n'
+    return (
+        f"NIC={host.nic}\nPOD_NETWORK={site.pod_cidr}\nPOD_CIDR={host.pod_cidr}\n"
+        f'VTEP={",".join(vtep(host))}\nPEERS="{" ".join(peers)}"\n'
+    )
 
 
 def check_proxy_mode(mode: str, modules: Path = Path("/proc/net/ip_vs")) -> None:
     """Nodes are containers: what kube-proxy programs is this machine's kernel."""
     if mode == "ipvs" and not modules.exists():
         raise LabError(
-            "kube-proxy mode ipvs: this machine's kernel has no ip_vs (no /proc/net/ip_vs), and nodes of the lab run on "
-            "that kernel: load it with `modprobe ip_vs` if the machine has the module, else use iptables or nftables"
+            "kube-proxy mode ipvs: this machine's kernel has no ip_vs (no /proc/net/ip_vs), and nodes of the lab "
+            "run on that kernel: load it with `modprobe ip_vs` if the machine has the module, else use iptables "
+            "or nftables"
         )
 
 

@@ -40,7 +40,11 @@ class Resource:
 
 def resources(root: str, listing: Json) -> dict[str, Resource]:
     """By kind, from an APIResourceList; subresources have a slash in their name."""
-    return {entry["kind"]: Resource(root, entry["name"], entry["namespaced"]) for entry in listing["resources"] if "/" not in entry["name"]}
+    return {
+        entry["kind"]: Resource(root, entry["name"], entry["namespaced"])
+        for entry in listing["resources"]
+        if "/" not in entry["name"]
+    }
 
 
 class Applier:
@@ -105,7 +109,9 @@ def unavailable(client: Client) -> list[str]:
         wanted = item["spec"].get("replicas", 1)
         current = now.get("observedGeneration", 0) >= meta["generation"]
         if not current or now.get("updatedReplicas", 0) < wanted or now.get("availableReplicas", 0) < wanted:
-            found.append(f"{meta['namespace']}/{meta['name']} ({now.get('availableReplicas', 0)} of {wanted} available)")
+            found.append(
+                f"{meta['namespace']}/{meta['name']} ({now.get('availableReplicas', 0)} of {wanted} available)"
+            )
     return found
 
 

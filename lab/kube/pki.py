@@ -106,7 +106,9 @@ def _create(pki: Pki, now: dt.datetime) -> None:
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mesh-lab-kubernetes-ca")])
     start, end = now - CLOCK_SKEW, now + LIFETIME
     draft = certificates.builder(ca_name, ca_name, ca_key.public_key(), start, end)
-    ca_cert = certificates.with_role(draft, ca_key.public_key(), "digital_signature", "key_cert_sign", "crl_sign", path_length=0).sign(ca_key, hashes.SHA256())
+    ca_cert = certificates.with_role(
+        draft, ca_key.public_key(), "digital_signature", "key_cert_sign", "crl_sign", path_length=0
+    ).sign(ca_key, hashes.SHA256())
     _write_cert(pki.ca, ca_cert)
     for subject in pki.subjects:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -114,7 +116,9 @@ def _create(pki: Pki, now: dt.datetime) -> None:
         _write_cert(pki.cert(subject.file), _issue(subject, key, ca_name, ca_key, now))
     sa_key = ec.generate_private_key(ec.SECP256R1())
     _write_key(pki.key("sa"), sa_key)
-    (pki.directory / "sa.pub").write_bytes(sa_key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    (pki.directory / "sa.pub").write_bytes(
+        sa_key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
     stamp.write_text(_fingerprint(pki.subjects))
 
 
@@ -129,9 +133,13 @@ def _issue(
     attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name))
     usage = ExtendedKeyUsageOID.CLIENT_AUTH if subject.client else ExtendedKeyUsageOID.SERVER_AUTH
     draft = certificates.builder(x509.Name(attributes), ca_name, key.public_key(), now - CLOCK_SKEW, now + LIFETIME)
-    builder = certificates.with_role(draft, ca_key.public_key(), "digital_signature").add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    builder = certificates.with_role(draft, ca_key.public_key(), "digital_signature").add_extension(
+        x509.ExtendedKeyUsage([usage]), critical=False
+    )
     if subject.names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in subject.names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([_general_name(n) for n in subject.names]), critical=False
+        )
     return builder.sign(ca_key, hashes.SHA256())
 
 
@@ -147,7 +155,9 @@ def _write_cert(path: Path, cert: x509.Certificate) -> None:
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    data = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    data = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
         handle.write(data)

@@ -25,7 +25,9 @@ Json = dict[str, Any]
 CONNECT_TIMEOUT = 15
 
 
-def exec_in_pod(pod: str, namespace: str, command: Sequence[str], stdout: BinaryIO | None = None, stderr: BinaryIO | None = None) -> int:
+def exec_in_pod(
+    pod: str, namespace: str, command: Sequence[str], stdout: BinaryIO | None = None, stderr: BinaryIO | None = None
+) -> int:
     """Run a command, its output to ours (or to the given files); returns its exit status. `pod` may be a Deployment."""
     client = Client()
     try:

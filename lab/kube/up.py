@@ -179,7 +179,8 @@ def status() -> dict[str, Any]:
         state["ready"] = client.raw("GET", "/readyz") == "ok"
         state["unavailable"] = objects.unavailable(client)
         state["pods"] = {
-            f"{p['metadata']['namespace']}/{p['metadata']['name']}": p["status"].get("phase", "Unknown") for p in client.call("GET", "/api/v1/pods")["items"]
+            f"{p['metadata']['namespace']}/{p['metadata']['name']}": p["status"].get("phase", "Unknown")
+            for p in client.call("GET", "/api/v1/pods")["items"]
         }
         client.close()
     except LabError as error:

@@ -45,7 +45,9 @@ def tls_context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
 class Api:
     def __init__(self, server: str, context: ssl.SSLContext) -> None:
         self._server = server.rstrip("/")
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0), raise_for_status=False)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=0), raise_for_status=False
+        )
 
     async def close(self) -> None:
         await self._session.close()
@@ -54,13 +56,17 @@ class Api:
         """One request; ApiError for an answer that is not a success."""
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": content, "Accept": "application/json"}
-        async with self._session.request(method, self._server + path, data=data, headers=headers, timeout=CALL_TIMEOUT) as response:
+        async with self._session.request(
+            method, self._server + path, data=data, headers=headers, timeout=CALL_TIMEOUT
+        ) as response:
             document = await response.json(content_type=None)
             if response.status >= 400:
                 raise ApiError(response.status, str(document.get("message", document)))
             return document
 
-    async def persist(self, method: str, path: str, body: Json | None = None, content: str = "application/json") -> Json | None:
+    async def persist(
+        self, method: str, path: str, body: Json | None = None, content: str = "application/json"
+    ) -> Json | None:
         """Like call, repeated until the API server answers; None when the object is gone."""
         pause = FIRST_PAUSE
         while True:
@@ -96,7 +102,10 @@ class Api:
         """Events since `version`, over as many connections as it takes; returns when the version is too old."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=WATCH_SECONDS + 30)
         while True:
-            url = f"{self._server}{path}?{query}&watch=true&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={WATCH_SECONDS}"
+            url = (
+                f"{self._server}{path}?{query}&watch=true&allowWatchBookmarks=true"
+                f"&resourceVersion={version}&timeoutSeconds={WATCH_SECONDS}"
+            )
             async with self._session.get(url, timeout=timeout, headers={"Accept": "application/json"}) as response:
                 if response.status != 200:
                     raise ApiError(response.status, await response.text())

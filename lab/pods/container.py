@@ -169,7 +169,9 @@ class Container:
         if self.pid is None:
             return 1
         quiet = subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(*self.enter(command), env=self.env, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+        process = await asyncio.create_subprocess_exec(
+            *self.enter(command), env=self.env, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+        )
         try:
             return await process.wait()
         finally:
@@ -179,7 +181,9 @@ class Container:
 
     async def _run_once(self) -> int:
         probes = {kind: probe.parse(self.spec, kind) for kind in PROBES}
-        self._hooks = {w: actions.parse(self.spec, w, h) for w, h in self.spec.get("lifecycle", {}).items() if w in HOOKS}
+        self._hooks = {
+            w: actions.parse(self.spec, w, h) for w, h in self.spec.get("lifecycle", {}).items() if w in HOOKS
+        }
         plan = await self._plan(self.spec)
         if self._stopping:
             return 0

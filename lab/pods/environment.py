@@ -33,9 +33,13 @@ def references(container: Json) -> set[Ref]:
     found = set()
     for entry in container.get("env", []):
         source = entry.get("valueFrom") or {}
-        found |= {Ref(k, source[r]["name"], source[r].get("optional", False)) for r, k in _KEY_REFS.items() if r in source}
+        found |= {
+            Ref(k, source[r]["name"], source[r].get("optional", False)) for r, k in _KEY_REFS.items() if r in source
+        }
     for entry in container.get("envFrom", []):
-        found |= {Ref(k, entry[r]["name"], entry[r].get("optional", False)) for r, k in _WHOLE_REFS.items() if r in entry}
+        found |= {
+            Ref(k, entry[r]["name"], entry[r].get("optional", False)) for r, k in _WHOLE_REFS.items() if r in entry
+        }
     return found
 
 

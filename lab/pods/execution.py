@@ -83,7 +83,9 @@ async def finish(socket: web.WebSocketResponse, code: int) -> None:
         await socket.close()
 
 
-async def serve(request: web.Request, argv: Sequence[str], env: Mapping[str, str], streams: Streams) -> web.WebSocketResponse:
+async def serve(
+    request: web.Request, argv: Sequence[str], env: Mapping[str, str], streams: Streams
+) -> web.WebSocketResponse:
     socket = await accept(request, streams)
     writer: asyncio.StreamWriter | None
     terminal: int | None
@@ -159,7 +161,9 @@ class _TerminalOutput(asyncio.StreamReaderProtocol):
         super().connection_lost(None if isinstance(exc, OSError) else exc)
 
 
-async def _start_on_terminal(argv: Sequence[str], env: Mapping[str, str]) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter, int]:
+async def _start_on_terminal(
+    argv: Sequence[str], env: Mapping[str, str]
+) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter, int]:
     """A process on a pseudo-terminal: what reads from it, writes to it, and its file descriptor."""
     master, slave = pty.openpty()
     try:

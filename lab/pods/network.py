@@ -90,7 +90,10 @@ def node_commands(netns: str, address: str) -> str:
 def pod_commands(address: str, gateway: str) -> str:
     """What `ip -batch` does in the pod. With a /32, neighbours are reached through the node too, so that the node
     sees both directions of a connection that kube-proxy redirected to a pod on the same bridge."""
-    return f"link set lo up\naddr add {address}/32 dev eth0\nlink set eth0 up\nroute add {gateway} dev eth0 scope link\nroute add default via {gateway}\n"
+    return (
+        f"link set lo up\naddr add {address}/32 dev eth0\nlink set eth0 up\n"
+        f"route add {gateway} dev eth0 scope link\nroute add default via {gateway}\n"
+    )
 
 
 async def _ip(*args: str, script: str | None = None) -> None:
@@ -127,7 +130,9 @@ def remove_all_pods() -> list[str]:
     """End what still runs in pod namespaces and remove them; returns their names."""
     names = sorted(p.name for p in NETNS_DIR.glob(f"{PREFIX}*"))
     for name in names:
-        listing = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False)
+        listing = subprocess.run(
+            ["ip", "netns", "pids", name], capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False
+        )
         for pid in listing.stdout.split():
             try:
                 os.kill(int(pid), signal.SIGKILL)

@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the Pod, the image table and the objects in the API to what pod_init is told.
 
-A container also gets POD_NAME, POD_NAMESPACE and POD_IP, and a kubeconfig for the stand-ins, which a kubelet does not give.
+A container also gets POD_NAME, POD_NAMESPACE and POD_IP, and a kubeconfig for the stand-ins,
+which a kubelet does not give.
 """
 
 from __future__ import annotations
@@ -89,7 +90,9 @@ class Planner:
         except UnsupportedSpec as error:
             raise CannotStart("Unsupported", str(error)) from error
 
-    def _environment(self, image: images.Image, container: Json, found: Found, who: security.Identity) -> dict[str, str]:
+    def _environment(
+        self, image: images.Image, container: Json, found: Found, who: security.Identity
+    ) -> dict[str, str]:
         meta = self._pod["metadata"]
         env = self._runtime.base_env | {
             "PATH": PATH,
@@ -109,7 +112,9 @@ class Planner:
         runtime, pod = self._runtime, self._pod
         name = hostname(pod)
         files = {
-            "/etc/resolv.conf": view.resolv_conf(pod, runtime.cluster_dns, runtime.cluster_domain, runtime.upstream_dns),
+            "/etc/resolv.conf": view.resolv_conf(
+                pod, runtime.cluster_dns, runtime.cluster_domain, runtime.upstream_dns
+            ),
             "/etc/hosts": view.hosts(self._address, name, pod["spec"].get("hostAliases", [])),
             "/etc/hostname": name + "\n",
         }

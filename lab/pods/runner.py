@@ -1,4 +1,5 @@
-# A stand-in for the kubelet, for all nodes of the lab in one process: it runs Pods as network namespaces with processes.
+# A stand-in for the kubelet, for all nodes of the lab in one process:
+# it runs Pods as network namespaces with processes.
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -109,7 +110,10 @@ async def keep_endpoint(endpoint: kubelet.Endpoint, host: config.Host, tls: Any)
 
 
 def make_runtime(site: config.Topology, api: Api) -> Runtime:
-    nodes = {host.name: Node(host.name, host.address, host.netns or "", network.AddressPool(host.pod_cidr or "")) for host in site.with_role("node")}
+    nodes = {
+        host.name: Node(host.name, host.address, host.netns or "", network.AddressPool(host.pod_cidr or ""))
+        for host in site.with_role("node")
+    }
     return Runtime(
         api=api,
         objects=Objects(api),
@@ -146,7 +150,10 @@ async def serve() -> None:
     tls = kubelet.server_tls(pki / "ca.crt", pki / "kubelet.crt", pki / "kubelet.key")
     endpoints = {h.name: kubelet.Endpoint(runtime.nodes[h.name], manager.find) for h in site.with_role("node")}
     nodes = site.with_role("node")
-    endless = [asyncio.create_task(manager.follow()), *(asyncio.create_task(keep_node(api, h, manager.took_over)) for h in nodes)]
+    endless = [
+        asyncio.create_task(manager.follow()),
+        *(asyncio.create_task(keep_node(api, h, manager.took_over)) for h in nodes),
+    ]
     opening = [asyncio.create_task(keep_endpoint(endpoints[h.name], h, tls)) for h in nodes]
     finished = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -49,7 +49,8 @@ class Started:
 async def spawn(plan: Plan, log_file: Path) -> Started:
     """When this returns, the container's first process exists."""
     reading, writing = os.pipe()
-    # A pipe, as in a container runtime, and the user's own: /dev/stdout can be opened by name, and nobody can cut the log.
+    # A pipe, as in a container runtime, and the user's own:
+    # /dev/stdout can be opened by name, and nobody can cut the log.
     log_reading, log_writing = os.pipe()
     os.fchown(log_writing, plan.identity.uid, plan.identity.gid)
     output = asyncio.create_task(_keep(log_reading, log_file))

@@ -65,7 +65,12 @@ def terminated(code: int, started: str, container_id: str) -> Json:
     }
 
 
-def phase(containers: Sequence[ContainerState], restart_policy: str, initial: Sequence[ContainerState] = (), initialized: bool = True) -> str:
+def phase(
+    containers: Sequence[ContainerState],
+    restart_policy: str,
+    initial: Sequence[ContainerState] = (),
+    initialized: bool = True,
+) -> str:
     """Pending until every container has run; with Never and OnFailure a pod can come to an end."""
     if not initialized:
         failed = restart_policy == "Never" and any(c.exit_code for c in initial)
@@ -79,7 +84,11 @@ def phase(containers: Sequence[ContainerState], restart_policy: str, initial: Se
 def _condition(kind: str, holds: bool, before: Sequence[Json], reason: str = "", message: str = "") -> Json:
     status = "True" if holds else "False"
     since = next(
-        (c["lastTransitionTime"] for c in before if c["type"] == kind and c["status"] == status and c.get("lastTransitionTime")),
+        (
+            c["lastTransitionTime"]
+            for c in before
+            if c["type"] == kind and c["status"] == status and c.get("lastTransitionTime")
+        ),
         timestamp(),
     )
     condition = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": since}

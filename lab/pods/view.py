@@ -54,7 +54,9 @@ def in_cluster_kubeconfig(server: str, namespace: str) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "in-cluster", "cluster": {"server": server, "certificate-authority": f"{TOKEN_DIR}/ca.crt"}}],
+        "clusters": [
+            {"name": "in-cluster", "cluster": {"server": server, "certificate-authority": f"{TOKEN_DIR}/ca.crt"}}
+        ],
         "users": [{"name": "pod", "user": {"tokenFile": f"{TOKEN_DIR}/token"}}],
         "contexts": [{"name": "pod", "context": {"cluster": "in-cluster", "user": "pod", "namespace": namespace}}],
         "current-context": "pod",

@@ -43,7 +43,9 @@ def used(pod: Json) -> dict[str, tuple[str, Json]]:
     found: dict[str, tuple[str, Json]] = {}
     for container in all_containers(pod):
         if container.get("volumeDevices"):
-            raise UnsupportedSpec(f"container {container['name']}: volumeDevices are not supported by the lab's pod runner")
+            raise UnsupportedSpec(
+                f"container {container['name']}: volumeDevices are not supported by the lab's pod runner"
+            )
         for mount in container.get("volumeMounts", []):
             if mount["name"] not in sources:
                 raise UnsupportedSpec(f"volumeMount {mount['name']!r}: the Pod has no such volume")
@@ -138,7 +140,9 @@ def mounts(container: Json, kinds: Mapping[str, str], env: dict[str, str]) -> li
     found = []
     for mount in container.get("volumeMounts", []):
         if mount.get("mountPropagation", "None") != "None":
-            raise UnsupportedSpec(f"volumeMount {mount['name']!r}: mountPropagation is not supported by the lab's pod runner")
+            raise UnsupportedSpec(
+                f"volumeMount {mount['name']!r}: mountPropagation is not supported by the lab's pod runner"
+            )
         part = mount.get("subPath") or expand(mount.get("subPathExpr", ""), env)
         if part.startswith("/") or ".." in part.split("/"):
             raise UnsupportedSpec(f"volumeMount {mount['name']!r}: subPath {part!r} leaves the volume")

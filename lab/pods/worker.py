@@ -104,7 +104,8 @@ class PodWorker:
                 changed=self._dirty.set,
                 log_file=self._runtime.log_dir / f"{self.namespace}_{self.name}_{entry['name']}.log",
                 surroundings=around,
-                restart_policy=entry.get("restartPolicy") or ("OnFailure" if initial and policy == "Always" else policy),
+                restart_policy=entry.get("restartPolicy")
+                or ("OnFailure" if initial and policy == "Always" else policy),
             )
         self._dirty.set()
         self._tasks.append(asyncio.create_task(self._report()))

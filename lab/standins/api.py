@@ -79,7 +79,9 @@ class Store:
         return str(answer.metadata.resource_version)
 
     def _watch(self, version: str) -> None:
-        events = kubernetes.watch.Watch().stream(self._list, resource_version=version, timeout_seconds=WATCH_SECONDS, _request_timeout=WATCH_SECONDS + 30)
+        events = kubernetes.watch.Watch().stream(
+            self._list, resource_version=version, timeout_seconds=WATCH_SECONDS, _request_timeout=WATCH_SECONDS + 30
+        )
         for event in events:
             if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
                 continue

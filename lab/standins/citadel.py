@@ -1,4 +1,5 @@
-"""Stand-in for Istio's Citadel: issues istio.<service account> Secrets and signs certificate requests on 8060 (mutual TLS)."""
+"""Stand-in for Istio's Citadel: issues istio.<service account> Secrets and signs certificate
+requests on 8060 (mutual TLS)."""
 
 from __future__ import annotations
 
@@ -42,7 +43,9 @@ def load_or_create_root(api: Any, namespace: str) -> pki.Authority:
             if error.status != 404:
                 raise
         authority = pki.Authority.create("cluster.local")
-        body = secret_body(ROOT_SECRET, namespace, ROOT_TYPE, {"ca-cert.pem": authority.root_pem, "ca-key.pem": authority.private_pem})
+        body = secret_body(
+            ROOT_SECRET, namespace, ROOT_TYPE, {"ca-cert.pem": authority.root_pem, "ca-key.pem": authority.private_pem}
+        )
         try:
             api.create_namespaced_secret(namespace, body)
             log.info("created the root certificate, Secret %s/%s", namespace, ROOT_SECRET)

@@ -1,4 +1,5 @@
-"""Part of the lab's stand-ins: waits until the control plane, whose Deployments are available, has done its first work."""
+"""Part of the lab's stand-ins: waits until the control plane, whose Deployments are available,
+has done its first work."""
 
 from __future__ import annotations
 
@@ -18,7 +19,11 @@ def up() -> None:
     client = Client()
     try:
         for namespace, name in IDENTITIES:
-            proc.wait_for(f"identity from Citadel, Secret {namespace}/{name}", functools.partial(_complete, client, namespace, name), TIMEOUT)
+            proc.wait_for(
+                f"identity from Citadel, Secret {namespace}/{name}",
+                functools.partial(_complete, client, namespace, name),
+                TIMEOUT,
+            )
     finally:
         client.close()
 

@@ -1,4 +1,5 @@
-"""Stand-in for kube-dns: answers the cluster domain from the Kubernetes API on port 53 (UDP and TCP), forwards the rest."""
+"""Stand-in for kube-dns: answers the cluster domain from the Kubernetes API on port 53 (UDP and
+TCP), forwards the rest."""
 
 from __future__ import annotations
 
@@ -95,7 +96,9 @@ class Resolver:
                 writer.close()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
-        transport, _protocol = await loop.create_datagram_endpoint(lambda: _Question(packet, answer), remote_addr=(self._upstream, PORT))
+        transport, _protocol = await loop.create_datagram_endpoint(
+            lambda: _Question(packet, answer), remote_addr=(self._upstream, PORT)
+        )
         try:
             return await answer
         finally:

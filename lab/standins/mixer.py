@@ -1,4 +1,5 @@
-"""Stand-in for Istio's Mixer: answers OK to every external authorization check on 9091 (plain) and 15004 (mutual TLS)."""
+"""Stand-in for Istio's Mixer: answers OK to every external authorization check on 9091
+(plain) and 15004 (mutual TLS)."""
 
 from __future__ import annotations
 

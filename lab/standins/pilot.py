@@ -1,4 +1,5 @@
-"""Stand-in for Istio's Pilot: aggregated xDS v3 on 15010 (plain) and 15011 (mutual TLS), registration over HTTP on 8080 and 15005 (mutual TLS)."""
+"""Stand-in for Istio's Pilot: aggregated xDS v3 on 15010 (plain) and 15011 (mutual TLS), registration over HTTP on
+8080 and 15005 (mutual TLS)."""
 
 from __future__ import annotations
 

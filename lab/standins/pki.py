@@ -44,7 +44,9 @@ def new_key() -> rsa.RSAPrivateKey:
 
 
 def key_pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
 
 
 def cert_pem(certificate: x509.Certificate) -> bytes:
@@ -72,7 +74,9 @@ class Authority:
         key = new_key()
         name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)])
         start = now()
-        draft = certificates.builder(name, name, key.public_key(), start - CLOCK_SKEW, start + datetime.timedelta(days=ROOT_DAYS))
+        draft = certificates.builder(
+            name, name, key.public_key(), start - CLOCK_SKEW, start + datetime.timedelta(days=ROOT_DAYS)
+        )
         certificate = certificates.with_role(draft, key.public_key(), "key_cert_sign").sign(key, hashes.SHA256())
         return cls(certificate, key)
 
@@ -105,7 +109,9 @@ class Authority:
         end = min(start + ttl, self.certificate.not_valid_after_utc)
         draft = certificates.builder(x509.Name([]), self.certificate.subject, public_key, start, end)
         draft = certificates.with_role(draft, self._key.public_key(), "digital_signature", "key_encipherment")
-        draft = draft.add_extension(x509.ExtendedKeyUsage(usages), critical=False).add_extension(x509.SubjectAlternativeName(names), critical=True)
+        draft = draft.add_extension(x509.ExtendedKeyUsage(usages), critical=False).add_extension(
+            x509.SubjectAlternativeName(names), critical=True
+        )
         certificate = draft.sign(self._key, hashes.SHA256())
         return cert_pem(certificate)
 

@@ -56,7 +56,9 @@ class Zone:
 
     def _soa(self) -> RR:
         times = (1, 7200, 1800, 86400, TTL)
-        return RR(self.domain, QTYPE.SOA, rdata=SOA(f"ns.dns.{self.domain}", f"hostmaster.{self.domain}", times), ttl=TTL)
+        return RR(
+            self.domain, QTYPE.SOA, rdata=SOA(f"ns.dns.{self.domain}", f"hostmaster.{self.domain}", times), ttl=TTL
+        )
 
 
 def reverse_address(name: str) -> ipaddress.IPv4Address | None:
@@ -81,7 +83,9 @@ def build_zone(domain: str, networks: Iterable[str], services: Iterable[Any], en
         key = (service.metadata.namespace, service.metadata.name)
         name = f"{key[1]}.{key[0]}.svc.{domain}".lower()
         if cluster_ip == "None":
-            zone.addresses[name] = [address.ip for subset in backends.get(key, []) for address in subset.addresses or []]
+            zone.addresses[name] = [
+                address.ip for subset in backends.get(key, []) for address in subset.addresses or []
+            ]
         else:
             zone.addresses[name] = [cluster_ip]
             zone.pointers[ipaddress.ip_address(cluster_ip).reverse_pointer] = name

@@ -1,4 +1,5 @@
-"""Print as JSON what a host looks like, as far as the collection could change it. Runs on the host; standard library only."""
+"""Print as JSON what a host looks like, as far as the collection could change it. Runs on the host;
+standard library only."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from pathlib import Path
 
 FOLDERS = ("/etc", "/usr/local", "/var/lib/istio", "/var/lib/mesh-expansion", "/var/log/istio", "/opt")
 # Backups that account tools leave, caches, and what systemd writes by itself.
-VOLATILE = re.compile(r"^/etc/(?:(?:passwd|group|shadow|gshadow|subuid|subgid)-|ld\.so\.cache|\.updated|\.pwd\.lock|mtab|adjtime)$")
+VOLATILE = re.compile(
+    r"^/etc/(?:(?:passwd|group|shadow|gshadow|subuid|subgid)-|ld\.so\.cache|\.updated|\.pwd\.lock|mtab|adjtime)$"
+)
 INTERFACES = ("all", "default", "lo", "eth0", "vec0")
 
 
@@ -54,7 +57,12 @@ def files() -> dict[str, str]:
 
 def addresses() -> list[str]:
     links = json.loads(output("ip", "-j", "address", "show") or "[]")
-    return sorted(f"{link['ifname']} {item['local']}/{item['prefixlen']}" for link in links if link["ifname"] in INTERFACES for item in link["addr_info"])
+    return sorted(
+        f"{link['ifname']} {item['local']}/{item['prefixlen']}"
+        for link in links
+        if link["ifname"] in INTERFACES
+        for item in link["addr_info"]
+    )
 
 
 def sysctls() -> dict[str, str]:
@@ -71,7 +79,11 @@ def firewall() -> list[str]:
     """Rules that are not kube-proxy's, which follow the pods."""
     lines = (output("iptables-save") + output("ip6tables-save")).splitlines()
     rules = [re.sub(r"\[\d+:\d+\]", "", line).strip() for line in lines if line.startswith(("-", ":"))]
-    return sorted(rule for rule in rules if "KUBE-" not in rule and not re.match(r":(?:PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) ACCEPT$", rule))
+    return sorted(
+        rule
+        for rule in rules
+        if "KUBE-" not in rule and not re.match(r":(?:PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) ACCEPT$", rule)
+    )
 
 
 def main() -> None:
@@ -79,9 +91,15 @@ def main() -> None:
     state = {
         "files": files(),
         "packages": sorted(output("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").splitlines()),
-        "enabled units": sorted(line.split()[0] for line in output("systemctl", "list-unit-files", "--state=enabled", "--no-legend").splitlines()),
+        "enabled units": sorted(
+            line.split()[0]
+            for line in output("systemctl", "list-unit-files", "--state=enabled", "--no-legend").splitlines()
+        ),
         "active services": sorted(
-            line.split()[0] for line in output("systemctl", "list-units", "--type=service", "--state=active", "--no-legend", "--plain").splitlines()
+            line.split()[0]
+            for line in output(
+                "systemctl", "list-units", "--type=service", "--state=active", "--no-legend", "--plain"
+            ).splitlines()
         ),
         "addresses": addresses(),
         "sysctls": sysctls(),

@@ -51,7 +51,12 @@ def ssh_config() -> Path:
     lines = []
     for name, address in addresses().items():
         lines += [f"Host {name}", f"  HostName {address}", f"  HostKeyAlias {address}"]
-    lines += ["Host *", "  User root", f"  IdentityFile {LAB}/ssh/id_ed25519", f"  UserKnownHostsFile {LAB}/ssh/known_hosts"]
+    lines += [
+        "Host *",
+        "  User root",
+        f"  IdentityFile {LAB}/ssh/id_ed25519",
+        f"  UserKnownHostsFile {LAB}/ssh/known_hosts",
+    ]
     lines += ["  StrictHostKeyChecking yes", "  ConnectTimeout 10", "  LogLevel ERROR", ""]
     path = RECORDS / "ssh_config"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +72,10 @@ def host_state(name: str) -> dict[str, Any]:
     command = ["ssh", "-F", str(ssh_config()), name, "python3", "-"]
     done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
-        raise LabStateError(f"cannot read the state of {name}: {done.stderr.strip()}. Is the lab up, and this command run in it? (lab/lab run …)")
+        raise LabStateError(
+            f"cannot read the state of {name}: {done.stderr.strip()}. "
+            "Is the lab up, and this command run in it? (lab/lab run …)"
+        )
     return json.loads(done.stdout)
 
 
@@ -118,7 +126,12 @@ def record(scenario: str) -> Path:
 def take(scenario: str) -> None:
     """Record the state before a scenario; refuse when an earlier run left something."""
     state = current()
-    left = [f"{name}: {trace}" for name, parts in state.items() for trace in TRACES if trace in json.dumps(parts, default=str)]
+    left = [
+        f"{name}: {trace}"
+        for name, parts in state.items()
+        for trace in TRACES
+        if trace in json.dumps(parts, default=str)
+    ]
     if left:
         raise LabStateError(f"the lab's hosts are not new ({'; '.join(left)}). Start them anew: make lab-down lab-up")
     record(scenario).write_text(json.dumps(state, indent=1, sort_keys=True))
@@ -135,7 +148,11 @@ def _compare(where: str, before: Any, after: Any) -> list[str]:
     if before == after:
         return []
     if isinstance(before, dict) and isinstance(after, dict):
-        return [line for name in sorted(before | after) for line in _compare(f"{where}: {name}", before.get(name), after.get(name))]
+        return [
+            line
+            for name in sorted(before | after)
+            for line in _compare(f"{where}: {name}", before.get(name), after.get(name))
+        ]
     if isinstance(before, list) and isinstance(after, list) and all(isinstance(item, str) for item in before + after):
         gone = [f"{where}: - {item}" for item in before if item not in after]
         return gone + [f"{where}: + {item}" for item in after if item not in before]

@@ -31,15 +31,17 @@ def read_identity(options: t.Mapping[str, t.Any]) -> ident.Identity:
     secret = connect(options["kubeconfig"], options["context"]).get(SECRETS, namespace, name)
     if secret is None:
         raise ident.IdentityError(
-            f"Secret {name} does not exist in namespace {namespace}: check that service account {service_account} exists there "
-            "and that Citadel runs; it makes the Secret within seconds"
+            f"Secret {name} does not exist in namespace {namespace}: check that service account {service_account} "
+            "exists there and that Citadel runs; it makes the Secret within seconds"
         )
     return ident.parse_secret(secret.get("data"), f"Secret {namespace}/{name}", str(secret.get("type")))
 
 
 def scrub(text: str, identity: ident.Identity) -> str:
     """Leave out a text that holds any line of the key; the writer never prints one, a wrapper around it might."""
-    lines = [line for line in identity.key.decode("ascii", "replace").splitlines() if line and not line.startswith("-----")]
+    lines = [
+        line for line in identity.key.decode("ascii", "replace").splitlines() if line and not line.startswith("-----")
+    ]
     return "(left out: it holds key material)" if any(line in text for line in lines) else text.strip()
 
 
@@ -77,7 +79,9 @@ class ActionModule(ActionBase):
                 f"actual lacks {', '.join(sorted(set(LOOKED_AT) - set(actual)))}: pass the value identity that "
                 "mesh.expansion.istio_sidecar_look returned, or leave actual out"
             )
-        decision = ident.plan(actual, wanted, expected, now, (options["owner"], options["group"]), options["min_validity"])
+        decision = ident.plan(
+            actual, wanted, expected, now, (options["owner"], options["group"]), options["min_validity"]
+        )
         if decision.action != "keep" and not self._task.check_mode:
             self._write(options, decision, identity, actual["python"])
 
@@ -105,24 +109,34 @@ class ActionModule(ActionBase):
         except ident.IdentityError:
             return None
 
-    def _write(self, options: dict[str, t.Any], decision: ident.Decision, identity: ident.Identity, python: str) -> None:
+    def _write(
+        self, options: dict[str, t.Any], decision: ident.Decision, identity: ident.Identity, python: str
+    ) -> None:
         connection, become = self._connection, self._connection.become
         if not connection.has_pipelining:
             raise AnsibleActionFail(
-                f"The connection plugin {connection.transport} cannot pass data on standard input, and a key goes no other way: use the ssh connection"
+                f"The connection plugin {connection.transport} cannot pass data on standard input, and a key goes no "
+                "other way: use the ssh connection"
             )
         if become is not None and become.require_tty:
-            raise AnsibleActionFail(f"The become method {become.name} needs a terminal, and then a key cannot be passed: use sudo")
-        files = [{"name": name, "mode": ident.FILE_MODES[name], "content": identity.content(name).decode()} for name in decision.files]
-        files += [{"name": name, "mode": ident.FILE_MODES[name]} for name in decision.attributes if name in ident.FILE_MODES]
+            raise AnsibleActionFail(
+                f"The become method {become.name} needs a terminal, and then a key cannot be passed: use sudo"
+            )
+        files = [
+            {"name": name, "mode": ident.FILE_MODES[name], "content": identity.content(name).decode()}
+            for name in decision.files
+        ]
+        files += [
+            {"name": name, "mode": ident.FILE_MODES[name]} for name in decision.attributes if name in ident.FILE_MODES
+        ]
         document = {"directory": options["path"], "owner": options["owner"], "group": options["group"], "files": files}
         command = f"{shlex.quote(python)} -c {shlex.quote(inspect.getsource(_pem_writer))}"
         done = self._low_level_execute_command(command, in_data=json.dumps(document).encode(), sudoable=True)
         if done["rc"] != 0:
             said = scrub(done["stderr"] + done["stdout"], identity)
             raise AnsibleActionFail(
-                f"Cannot write the identity to {options['path']}: {said}. The user {options['owner']} comes with the sidecar package, and "
-                "writing needs root: install the package first and run with become."
+                f"Cannot write the identity to {options['path']}: {said}. The user {options['owner']} comes with the "
+                "sidecar package, and writing needs root: install the package first and run with become."
             )
 
 

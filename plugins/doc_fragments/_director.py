@@ -16,15 +16,17 @@ options:
     required: true
   state:
     description:
-      - What is wanted. V(present) is a host that forwards O(services), now and after a boot; V(absent) is the host as it was before.
-      - V(drained) takes O(node) out of all services of the kernel's table and of the saved one, V(undrained) puts it back with the weights
-        that it had.
+      - What is wanted. V(present) is a host that forwards O(services), now and after a boot;
+        V(absent) is the host as it was before.
+      - V(drained) takes O(node) out of all services of the kernel's table and of the saved one, V(undrained) puts it
+        back with the weights that it had.
     type: str
     choices: [present, absent, drained, undrained]
     default: present
   services:
     description:
-      - The virtual services, as O(mesh.expansion.ipvs_table#module:services) takes them. They are saved as they are given.
+      - The virtual services, as O(mesh.expansion.ipvs_table#module:services) takes them.
+        They are saved as they are given.
       - Services on other addresses than O(vip) are left alone when they are no longer listed.
     type: list
     elements: dict

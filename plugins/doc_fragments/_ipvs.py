@@ -91,14 +91,16 @@ options:
       real_server:
         description:
           - Address and port of the real server. Without a port it is the port of the service.
-          - Except with O(real_servers[].forwarding=masquerading) and firewall marks, the port must be that of the service.
+          - Except with O(real_servers[].forwarding=masquerading) and firewall marks, the port
+            must be that of the service.
         type: str
         required: true
       state:
         description:
           - With V(present), the real server is as described.
-          - With V(drained), its weight is set to 0, and the module waits until it has no connections any more or O(drain_timeout) is over.
-            Other attributes stay as they are. A real server that is not in the table counts as drained.
+          - With V(drained), its weight is set to 0, and the module waits until it has no connections any more or
+            O(drain_timeout) is over. Other attributes stay as they are. A real server that is not in the table counts
+            as drained.
           - With V(absent), it is removed at once.
         type: str
         choices: [present, drained, absent]
@@ -153,7 +155,8 @@ options:
 requirements:
   - Linux kernel with IPVS (module C(ip_vs)) on the managed host
 notes:
-  - The kernel allows this to root in the initial user namespace only, so use C(become). Each network namespace has its own table.
+  - The kernel allows this to root in the initial user namespace only, so use C(become).
+    Each network namespace has its own table.
 """
 
 

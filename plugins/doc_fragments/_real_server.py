@@ -20,7 +20,8 @@ options:
     choices: [present, absent]
     default: present
   proxy_mode:
-    description: How kube-proxy works. V(auto) finds out; V(none) is for clusters in which something else takes its place.
+    description: How kube-proxy works. V(auto) finds out; V(none) is for clusters in which
+      something else takes its place.
     type: str
     choices: [auto, iptables, nftables, ipvs, none]
     default: auto
@@ -29,7 +30,8 @@ options:
     type: str
     default: http://127.0.0.1:10249/proxyMode
   interface:
-    description: Interface that the director's packets arrive on. Empty means the one whose subnet holds the virtual address.
+    description: Interface that the director's packets arrive on.
+      Empty means the one whose subnet holds the virtual address.
     type: str
     default: ""
   clients:
@@ -42,7 +44,8 @@ options:
     type: bool
     default: false
   manage_rp_filter:
-    description: Whether to make C(rp_filter) loose, which is done when replies to a client leave through another interface.
+    description: Whether to make C(rp_filter) loose, which is done when replies to a client
+      leave through another interface.
     type: bool
     default: false
   host:

@@ -51,7 +51,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import bootstrap
 
 
-def cluster_env(service_cidr: str, istio_namespace: str = "istio-system", control_plane_auth: str = "MUTUAL_TLS") -> dict[str, str]:
+def cluster_env(
+    service_cidr: str, istio_namespace: str = "istio-system", control_plane_auth: str = "MUTUAL_TLS"
+) -> dict[str, str]:
     """The settings of cluster.env."""
     try:
         return bootstrap.cluster_env(service_cidr, istio_namespace, control_plane_auth)

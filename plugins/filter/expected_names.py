@@ -54,7 +54,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows as verify
 
 
-def expected_names(resources: t.Any, services: t.Any, vip: str, cluster_domain: str = "cluster.local") -> dict[str, str]:
+def expected_names(
+    resources: t.Any, services: t.Any, vip: str, cluster_domain: str = "cluster.local"
+) -> dict[str, str]:
     """Which name must answer which address."""
     try:
         return verify.expected_names(resources, services, vip, cluster_domain)

@@ -14,7 +14,8 @@ description:
 positional: addresses
 options:
   _input:
-    description: Virtual services, as M(mesh.expansion.ipvs_table) takes them or M(mesh.expansion.ipvs_info) returns them.
+    description: Virtual services, as M(mesh.expansion.ipvs_table) takes them or
+      M(mesh.expansion.ipvs_info) returns them.
     type: list
     elements: dictionary
     required: true

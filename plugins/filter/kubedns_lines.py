@@ -11,7 +11,8 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Derives from the list of exposed services the zone that the cluster's DNS answers for, and the names that answer with the virtual address.
+  - Derives from the list of exposed services the zone that the cluster's DNS answers for, and the names that
+    answer with the virtual address.
   - Each name is given alone and with its namespace.
 positional: _input, vip
 options:

@@ -18,7 +18,8 @@ options:
   _input:
     description:
       - The machines, each with C(name), C(address) and C(services), and optionally C(namespace) and C(service_account).
-      - A service has C(name), C(port) and C(protocol), and optionally C(port_name), C(namespace) and C(service_account).
+      - A service has C(name), C(port) and C(protocol), and optionally C(port_name),
+        C(namespace) and C(service_account).
     type: list
     elements: dictionary
     required: true
@@ -63,7 +64,9 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.host
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
 
 
-def mesh_registrations(hosts: list[dict[str, t.Any]], namespace: str = "default", service_account: str = "default") -> list[dict[str, t.Any]]:
+def mesh_registrations(
+    hosts: list[dict[str, t.Any]], namespace: str = "default", service_account: str = "default"
+) -> list[dict[str, t.Any]]:
     try:
         return registrations(hosts, namespace, service_account)
     except RegistrationError as exc:

@@ -10,10 +10,12 @@ short_description: Read a part of the site from the variables mesh_*
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.1.0"
 description:
-  - Parses the variables C(mesh_*) of a host and the inventory groups C(director), C(k8s_nodes) and C(vms) into one object, checks them, and
-    gives one part of it. The defaults of all roles are made with it, so that no two of them can differ.
+  - Parses the variables C(mesh_*) of a host and the inventory groups C(director), C(k8s_nodes) and C(vms) into one
+    object, checks them, and gives one part of it. The defaults of all roles are made with it, so that no two of them
+    can differ.
   - A host has one address, C(mesh_vm_address), or else C(ansible_host), or else its name in the inventory.
-  - A variable that the part needs and that is missing or cannot be used is an error that names the variable, its value and the way out.
+  - A variable that the part needs and that is missing or cannot be used is an error that names the
+    variable, its value and the way out.
   - Any variable C(mesh_*) may be given as a keyword, and then counts in place of the host's own.
 positional: part
 options:
@@ -23,7 +25,8 @@ options:
     required: true
   part:
     description:
-      - What is wanted. V(self) is the host's own entry (address, namespace, service account, services), V(vms) are those of all VMs.
+      - What is wanted. V(self) is the host's own entry (address, namespace, service account, services),
+        V(vms) are those of all VMs.
     type: string
     required: true
     choices:

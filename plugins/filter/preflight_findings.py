@@ -10,8 +10,8 @@ short_description: Decide what would make a run fail
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.0.0"
 description:
-  - Judges the site's variables and what the role P(mesh.expansion.preflight#role) saw, and returns one line for each finding. A line
-    names the variable or object, its value, and the fix.
+  - Judges the site's variables and what the role P(mesh.expansion.preflight#role) saw, and returns one line for each
+    finding. A line names the variable or object, its value, and the fix.
 positional: looks, cluster, packages, rules
 options:
   _input:
@@ -27,7 +27,8 @@ options:
     type: dictionary
     default: {}
   packages:
-    description: What M(mesh.expansion.deb_package_info) returned on the control node, by the path as C(mesh_sidecar_package) has it.
+    description: What M(mesh.expansion.deb_package_info) returned on the control node, by the path as
+      C(mesh_sidecar_package) has it.
     type: dictionary
     default: {}
   rules:
@@ -62,7 +63,12 @@ Json = t.Dict[str, t.Any]
 
 @pass_context
 def preflight_findings(
-    context: t.Any, host: str, looks: Json, cluster: Json | None = None, packages: Json | None = None, rules: Json | None = None
+    context: t.Any,
+    host: str,
+    looks: Json,
+    cluster: Json | None = None,
+    packages: Json | None = None,
+    rules: Json | None = None,
 ) -> list[str]:
     site = _variables.site(context, host)
     seen = {name: {**look} for name, look in looks.items()}

@@ -11,7 +11,8 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Compares what a host or the Kubernetes API showed with what the mesh expansion needs, and returns one result per row of the procedure.
+  - Compares what a host or the Kubernetes API showed with what the mesh expansion needs, and returns one
+    result per row of the procedure.
   - It is the judgement behind the role P(mesh.expansion.verify#role), which gathers the input.
 positional: _input
 options:
@@ -27,8 +28,8 @@ options:
       exposure: The exposed Services (R1 to R4).
       director: The director (R5).
       vm: One VM (R6 to R14, R16, R17).
-      all: The rows of all hosts; those of a host that shows none do not hold. The input has the rows of each host, O(wanted) the hosts of
-        the kinds C(director) and C(vm).
+      all: The rows of all hosts; those of a host that shows none do not hold.
+        The input has the rows of each host, O(wanted) the hosts of the kinds C(director) and C(vm).
       cluster: The registrations, the mesh settings and a request from a pod (R15, R18, R19).
   wanted:
     description: What there should be.

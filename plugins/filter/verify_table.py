@@ -32,7 +32,9 @@ _value:
   description: The lines.
   type: list
   elements: str
-  sample: ["ok    R5  the director forwards each port to its nodes: 8 virtual services, 17 real servers, VIP 192.0.2.62 held"]
+  sample:
+    - "ok    R5  the director forwards each port to its nodes:
+      8 virtual services, 17 real servers, VIP 192.0.2.62 held"
 """
 
 import typing as t
@@ -46,7 +48,9 @@ def verify_table(rows: t.Any) -> list[str]:
     try:
         return verify.table(rows)
     except (KeyError, TypeError, ValueError) as exc:
-        raise AnsibleFilterError(f"mesh.expansion.verify_table: needs the rows of mesh.expansion.verify_rows: {exc!r}") from exc
+        raise AnsibleFilterError(
+            f"mesh.expansion.verify_table: needs the rows of mesh.expansion.verify_rows: {exc!r}"
+        ) from exc
 
 
 class FilterModule:

@@ -15,9 +15,19 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.drain import Drained, progress_line, wait_drained
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ApplyError, IpvsError, ModuleMissingError, ValidationError
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import (
+    ApplyError,
+    IpvsError,
+    ModuleMissingError,
+    ValidationError,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.plan import touched
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import Outcome, concerned, converge, predict
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import (
+    Outcome,
+    concerned,
+    converge,
+    predict,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import Wanted
 
 _LOG_INTERVAL = 10.0
@@ -122,13 +132,17 @@ def run(
         module.exit_json(**_result(outcome), **report(outcome), **_invocation(module))
 
 
-def _apply(module: t.Any, wanted: t.Sequence[Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]) -> Outcome:
+def _apply(
+    module: t.Any, wanted: t.Sequence[Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]
+) -> Outcome:
     timeout, remove = module.params["drain_timeout"], module.params["drain_remove"]
     with connect() as client:
         return converge(client, wanted, purge, vips, timeout, remove, _Journal(module.log))
 
 
-def _predict(module: t.Any, wanted: t.Sequence[Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]) -> Outcome:
+def _predict(
+    module: t.Any, wanted: t.Sequence[Wanted], purge: str, vips: t.Sequence[bytes], connect: t.Callable[..., Client]
+) -> Outcome:
     remove = module.params["drain_remove"]
     try:
         client = connect(load=False)

@@ -12,10 +12,11 @@ version_added: "1.1.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Does in one step what M(mesh.expansion.director_look) says is to be done, in this order, kernel modules and settings, the loader, the
-    table, the table of the next boot, the virtual address and the unit.
+  - Does in one step what M(mesh.expansion.director_look) says is to be done, in this order, kernel modules and
+    settings, the loader, the table, the table of the next boot, the virtual address and the unit.
   - What was there before is remembered before the first change.
-  - When a step fails, everything that this call changed is put back, and the table that was loaded before stays. Loaded modules stay too.
+  - When a step fails, everything that this call changed is put back, and the table that was loaded before stays.
+    Loaded modules stay too.
 extends_documentation_fragment:
   - mesh.expansion._director
   - mesh.expansion._attributes
@@ -50,7 +51,8 @@ EXAMPLES = r"""
 RETURN = r"""
 operations:
   description:
-    - What was done, or would be in check mode, in this order. Steps of the table have the form of C(ipvsadm) command lines.
+    - What was done, or would be in check mode, in this order.
+      Steps of the table have the form of C(ipvsadm) command lines.
     - When the module fails, what was done before.
   returned: always
   type: list

@@ -54,7 +54,8 @@ refusals:
   sample: []
 operations:
   description:
-    - What M(mesh.expansion.director_apply) would do, in this order. Steps of the table have the form of C(ipvsadm) command lines.
+    - What M(mesh.expansion.director_apply) would do, in this order.
+      Steps of the table have the form of C(ipvsadm) command lines.
     - Empty when there are RV(refusals).
   returned: success
   type: list
@@ -87,7 +88,8 @@ node:
       elements: str
       sample: [tcp 192.168.0.62:443]
     services:
-      description: Its services, with its real servers only, as M(mesh.expansion.ipvs_table) takes them to drain the node.
+      description: Its services, with its real servers only, as M(mesh.expansion.ipvs_table)
+        takes them to drain the node.
       type: list
       elements: dict
 """

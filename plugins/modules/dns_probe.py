@@ -11,8 +11,10 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Asks a name server directly, past C(resolv.conf) and C(/etc/hosts), and fails unless every name is answered as expected.
-  - The role P(mesh.expansion.dnsmasq#role) uses it to be sure that a new resolver works before the host is switched to it.
+  - Asks a name server directly, past C(resolv.conf) and C(/etc/hosts), and fails unless every
+    name is answered as expected.
+  - The role P(mesh.expansion.dnsmasq#role) uses it to be sure that a new resolver works before
+    the host is switched to it.
 options:
   server:
     description: Address of the name server.
@@ -135,7 +137,9 @@ def main() -> None:
 
     def last_answer(item: dict[str, t.Any]) -> dict[str, t.Any]:
         def once() -> dns.Answer:
-            return dns_client.ask(options["server"], options["port"], item["name"], item["type"], item["protocol"], options["timeout"])
+            return dns_client.ask(
+                options["server"], options["port"], item["name"], item["type"], item["protocol"], options["timeout"]
+            )
 
         return list(dns_client.tries(item, once, options["attempts"], time.sleep))[-1]
 

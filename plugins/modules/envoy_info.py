@@ -11,9 +11,11 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Reads Envoy's admin endpoint on the host and reports clusters, listeners, what is still warming, and the server's state.
-  - Finds the filters that ask a policy service before a request passes, says whether they fail closed, and whether the endpoints of that
-    service can be reached from the host. This works where C(istioctl proxy-config) does not, on virtual machines.
+  - Reads Envoy's admin endpoint on the host and reports clusters, listeners, what is still
+    warming, and the server's state.
+  - Finds the filters that ask a policy service before a request passes, says whether they fail closed, and whether the
+    endpoints of that service can be reached from the host. This works where C(istioctl proxy-config) does not, on
+    virtual machines.
   - Understands Istio 1.0's C(mixer) filter and today's external authorization filter.
 options:
   admin_address:
@@ -145,7 +147,8 @@ policy_checks:
       type: str
       returned: success
     endpoints:
-      description: The cluster's endpoints; each also has C(reachable), which is null if it was not tried. Null if there is no such cluster.
+      description: The cluster's endpoints; each also has C(reachable), which is null if it was not tried.
+        Null if there is no such cluster.
       type: list
       elements: dict
       returned: success
@@ -172,7 +175,9 @@ def main() -> None:
     )
     options = module.params
     try:
-        found = read_report(options["admin_address"], options["admin_port"], options["timeout"], options["probe_policy_endpoints"])
+        found = read_report(
+            options["admin_address"], options["admin_port"], options["timeout"], options["probe_policy_endpoints"]
+        )
     except AdminError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **found)

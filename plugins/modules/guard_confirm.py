@@ -67,9 +67,11 @@ def main() -> None:
         module.fail_json(msg=f"Cannot confirm the change of {role}: {exc}", confirmed=False)
     if not confirmed:
         module.fail_json(
-            msg=f"The change of {role} was not confirmed within {guard.SECONDS} s, so this host has put back how it was "
-            f"before this run. Find out why new connections to it came late or not at all, and run again. On that host: "
-            f"journalctl -u {guard.unit(role)}.",
+            msg=(
+                f"The change of {role} was not confirmed within {guard.SECONDS} s, so this host has put back how it "
+                "was before this run. Find out why new connections to it came late or not at all, and run again. "
+                f"On that host: journalctl -u {guard.unit(role)}."
+            ),
             confirmed=False,
         )
     module.exit_json(changed=False, confirmed=True)

@@ -11,11 +11,13 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Returns virtual services and real servers with connection counts and statistics, and the version and the timeouts of the kernel's IPVS.
+  - Returns virtual services and real servers with connection counts and statistics, and the version and the
+    timeouts of the kernel's IPVS.
   - Talks to the kernel directly. The program C(ipvsadm) is not needed, nor any Python library.
 options:
   vips:
-    description: Return only virtual services on these addresses. Without it, all are returned, those by firewall mark too.
+    description: Return only virtual services on these addresses.
+      Without it, all are returned, those by firewall mark too.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -23,7 +25,8 @@ extends_documentation_fragment:
 requirements:
   - Linux kernel with IPVS (module C(ip_vs)) on the managed host
 notes:
-  - The kernel allows this to root in the initial user namespace only, so use C(become). Each network namespace has its own table.
+  - The kernel allows this to root in the initial user namespace only, so use C(become).
+    Each network namespace has its own table.
 seealso:
   - module: mesh.expansion.ipvs_table
   - module: mesh.expansion.ipvs_service
@@ -37,7 +40,8 @@ EXAMPLES = r"""
 
 - name: Show connections by real server
   ansible.builtin.debug:
-    msg: "{{ ipvs.services | map(attribute='real_servers') | flatten | items2dict(key_name='real_server', value_name='active_connections') }}"
+    msg: "{{ ipvs.services | map(attribute='real_servers') | flatten
+      | items2dict(key_name='real_server', value_name='active_connections') }}"
 """
 
 RETURN = r"""
@@ -93,7 +97,8 @@ daemons:
       sample: 0
 services:
   description:
-    - The virtual services, sorted, in the form of the option O(mesh.expansion.ipvs_table#module:services), with more keys for counters.
+    - The virtual services, sorted, in the form of the option O(mesh.expansion.ipvs_table#module:services),
+      with more keys for counters.
   returned: success
   type: list
   elements: dict

@@ -13,7 +13,8 @@ author:
 description:
   - Manages one virtual service of the kernel's IPVS table, and its real servers.
   - Talks to the kernel directly. The program C(ipvsadm) is not needed, nor any Python library.
-  - Only what differs is changed, attribute by attribute, so established connections go on. Additions come before deletions.
+  - Only what differs is changed, attribute by attribute, so established connections go on.
+    Additions come before deletions.
   - The whole entry is validated before the first write.
 options:
   state:
@@ -25,7 +26,8 @@ options:
     default: present
   real_servers_mode:
     description:
-      - With V(exact), real servers that are not in O(real_servers) are removed. Without O(real_servers), none is touched.
+      - With V(exact), real servers that are not in O(real_servers) are removed.
+        Without O(real_servers), none is touched.
       - With V(merge), they stay.
     type: str
     choices: [exact, merge]
@@ -133,7 +135,8 @@ service:
         u_threshold: 0
         l_threshold: 0
 drained:
-  description: Real servers with O(real_servers[].state=drained), and the connections that they still had at the end of the wait.
+  description: Real servers with O(real_servers[].state=drained), and the connections that they still
+    had at the end of the wait.
   returned: success
   type: list
   elements: dict

@@ -13,15 +13,18 @@ author:
 description:
   - Manages any number of virtual services of the kernel's IPVS table, and their real servers, in one call.
   - Talks to the kernel directly. The program C(ipvsadm) is not needed, nor any Python library.
-  - Only what differs is changed, attribute by attribute, so established connections go on. Additions come before deletions.
+  - Only what differs is changed, attribute by attribute, so established connections go on.
+    Additions come before deletions.
   - All entries are validated before the first write.
 options:
   purge:
     description:
       - What happens to entries that are not in O(services).
       - With V(none), they stay.
-      - With V(real_servers), real servers of the listed services are removed. A service that is listed without real servers keeps its own.
-      - With V(services), other services on the addresses O(vips) are removed too. Services by firewall mark have no address, so they stay.
+      - With V(real_servers), real servers of the listed services are removed.
+        A service that is listed without real servers keeps its own.
+      - With V(services), other services on the addresses O(vips) are removed too.
+        Services by firewall mark have no address, so they stay.
       - With V(all), everything else is removed.
     type: str
     choices: [none, real_servers, services, all]
@@ -134,7 +137,8 @@ services:
           u_threshold: 0
           l_threshold: 0
 drained:
-  description: Real servers with O(services[].real_servers[].state=drained), and the connections that they still had at the end of the wait.
+  description: Real servers with O(services[].real_servers[].state=drained), and the connections that they still
+    had at the end of the wait.
   returned: success
   type: list
   elements: dict

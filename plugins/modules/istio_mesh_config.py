@@ -177,7 +177,11 @@ def _plan(params: t.Mapping[str, t.Any], configmap: dict[str, t.Any], document: 
     after = copy.deepcopy(configmap)
     after["data"][params["key"]] = outcome.text
     wanted = {key: value for key, value in annotations.items() if key not in (RECORD_ANNOTATION, EDIT_ANNOTATION)}
-    edited = annotations.get(EDIT_ANNOTATION, "") if outcome.text == document else str(configmap["metadata"].get("resourceVersion", ""))
+    edited = (
+        annotations.get(EDIT_ANNOTATION, "")
+        if outcome.text == document
+        else str(configmap["metadata"].get("resourceVersion", ""))
+    )
     if record:
         wanted[RECORD_ANNOTATION] = dump_changes(record)
         if edited:

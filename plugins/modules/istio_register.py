@@ -12,8 +12,8 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Registers the addresses of virtual machines behind Kubernetes Services, as C(istioctl register) does, all of a run in
-    one batch. For each Service there is a Service object without selector and an Endpoints object of the same name.
+  - Registers the addresses of virtual machines behind Kubernetes Services, as C(istioctl register) does, all of a run
+    in one batch. For each Service there is a Service object without selector and an Endpoints object of the same name.
   - A second run changes nothing. Several control nodes may register at the same time, nobody's address is lost.
   - What this module wrote is recorded in the annotation C(mesh.expansion/registered), so that O(state=absent) removes
     nothing else. Objects that this module created are deleted when their last address is gone.
@@ -190,7 +190,9 @@ _SETTLE_SECONDS = 0.5
 class Registrar:
     """Carries out one batch; `written` says what was done, also when it ends in an error."""
 
-    def __init__(self, client: KubeClient, state: str, purge: bool, sleep: t.Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, client: KubeClient, state: str, purge: bool, sleep: t.Callable[[float], None] = time.sleep
+    ) -> None:
         self._client = client
         self._state = state
         self._purge = purge
@@ -297,7 +299,11 @@ def main() -> None:
         # What was written in the end may differ from the first plan when somebody else wrote at the same time.
         result["operations"] = written
         result["changed"] = bool(written)
-    for text in [*duplicate_address_warnings(batch), *(w for _reg, plan in plans for w in plan.warnings), *client.warnings]:
+    for text in [
+        *duplicate_address_warnings(batch),
+        *(w for _reg, plan in plans for w in plan.warnings),
+        *client.warnings,
+    ]:
         module.warn(text)
     module.exit_json(attempts=max(1, registrar.attempts), **result)
 

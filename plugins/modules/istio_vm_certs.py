@@ -11,14 +11,16 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Reads key, certificate chain and root certificate that Citadel keeps in the Secret C(istio.<service account>), validates
-    them, and delivers them to the VM.
-  - The Secret is read by the control node. It is used only if its key matches the certificate, the chain leads to the root,
-    the SPIFFE identity is the expected one, and the certificate is valid now.
-  - A valid certificate of the same identity and root that is on the VM already stays, also if it is not the one of the Secret, because
-    the node agent rotates it. It is replaced if it has expired, or belongs to another root or identity, or does not match its key.
-  - The key travels over the connection's standard input and is written by a small program on the VM, atomically and with its final
-    owner and mode. It is never a module argument, a file on the control node, or part of a result, whatever the verbosity.
+  - Reads key, certificate chain and root certificate that Citadel keeps in the Secret C(istio.<service account>),
+    validates them, and delivers them to the VM.
+  - The Secret is read by the control node. It is used only if its key matches the certificate, the chain leads to the
+    root, the SPIFFE identity is the expected one, and the certificate is valid now.
+  - A valid certificate of the same identity and root that is on the VM already stays, also if it is not the one of the
+    Secret, because the node agent rotates it. It is replaced if it has expired, or belongs to another root or identity,
+    or does not match its key.
+  - The key travels over the connection's standard input and is written by a small program on the VM, atomically and
+    with its final owner and mode. It is never a module argument, a file on the control node, or part of a result,
+    whatever the verbosity.
 options:
   service_account:
     description: The service account whose identity the VM gets.
@@ -33,7 +35,8 @@ options:
     type: str
     default: cluster.local
   path:
-    description: The directory on the VM for C(root-cert.pem), C(cert-chain.pem) and C(key.pem). It is created if needed.
+    description: The directory on the VM for C(root-cert.pem), C(cert-chain.pem) and C(key.pem).
+      It is created if needed.
     type: path
     default: /etc/certs
   owner:
@@ -61,13 +64,15 @@ attributes:
     description: Can run in check mode and predict changes.
     support: full
   diff_mode:
-    description: Returns what has changed. Fingerprints, serial number, dates and identity, never key or certificate text.
+    description: Returns what has changed. Fingerprints, serial number, dates and identity,
+      never key or certificate text.
     support: full
 notes:
   - O(kubeconfig) and O(context) are used on the control node.
-  - The connection plugin must be able to pass data on standard input, as V(ssh) and V(local) do; with privilege escalation, the
-    method must not need a terminal, as V(sudo) does not.
-  - A C(sudo) that is configured to log the input of commands (C(log_input)) records the key on the VM. Switch it off for Ansible's user.
+  - The connection plugin must be able to pass data on standard input, as V(ssh) and V(local) do; with privilege
+    escalation, the method must not need a terminal, as V(sudo) does not.
+  - A C(sudo) that is configured to log the input of commands (C(log_input)) records the key on the VM.
+    Switch it off for Ansible's user.
 requirements:
   - cryptography >= 40 (Python library, on the control node; Ansible itself depends on it)
   - kubernetes (Python library, on the control node)

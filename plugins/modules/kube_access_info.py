@@ -12,8 +12,8 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Asks the API server by SelfSubjectAccessReview whether the kubeconfig's user has given rights, and whether given objects
-    exist. Of objects only the metadata is read, so looking for a Secret shows nothing of its content.
+  - Asks the API server by SelfSubjectAccessReview whether the kubeconfig's user has given rights, and whether given
+    objects exist. Of objects only the metadata is read, so looking for a Secret shows nothing of its content.
   - An API that cannot be reached is no failure of the module. It is reported in RV(error).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth

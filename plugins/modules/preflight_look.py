@@ -47,7 +47,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 system:
-  description: Kernel, service manager, versions of Python and of the distribution, machine, interfaces and IPv4 addresses.
+  description: Kernel, service manager, versions of Python and of the distribution, machine,
+    interfaces and IPv4 addresses.
   returned: success
   type: dict
 ip_vs:
@@ -56,7 +57,8 @@ ip_vs:
   type: dict
   sample: {usable: true, error: ""}
 probe:
-  description: Interface in whose subnet the virtual address is, whether the host has the address, and who else answers for it.
+  description: Interface in whose subnet the virtual address is, whether the host has the address,
+    and who else answers for it.
   returned: for a director, with an IPv4 O(vip)
   type: dict
   sample: {interface: eth0, held: false, answered_by: [], error: ""}

@@ -12,7 +12,8 @@ version_added: "1.1.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Makes the kernel settings that direct routing needs and that O(manage_arp) and O(manage_rp_filter) allow, now and at boot.
+  - Makes the kernel settings that direct routing needs and that O(manage_arp) and
+    O(manage_rp_filter) allow, now and at boot.
   - What they were before is remembered before the first change. When a step fails, what this call changed is put back.
 extends_documentation_fragment:
   - mesh.expansion._real_server

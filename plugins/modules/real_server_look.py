@@ -12,7 +12,8 @@ version_added: "1.1.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Looks in one step at how kube-proxy works, at addresses, routes and kernel settings, and says what breaks direct routing.
+  - Looks in one step at how kube-proxy works, at addresses, routes and kernel settings, and says
+    what breaks direct routing.
   - Changes nothing.
 extends_documentation_fragment:
   - mesh.expansion._real_server

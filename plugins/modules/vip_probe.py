@@ -23,8 +23,8 @@ options:
     required: true
   interface:
     description:
-      - The interface to probe on. By default the one that has an address in the subnet of O(address); when there is none,
-        nothing is sent.
+      - The interface to probe on. By default the one that has an address in the subnet of O(address);
+        when there is none, nothing is sent.
       - Finding it takes the program C(ip).
     type: str
   count:

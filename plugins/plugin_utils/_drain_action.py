@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shows how draining goes on while a module of IPVS waits. Private to the collection.
 
-A module can say nothing before it ends. So it is run for a short wait at a time, and what it says is displayed in between.
+A module can say nothing before it ends. So it is run for a short wait at a time, and what it
+says is displayed in between.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ def merge(before: dict[str, t.Any] | None, after: dict[str, t.Any]) -> dict[str,
     merged = {**before, **after}
     merged["changed"] = bool(before.get("changed") or after.get("changed"))
     merged["operations"] = before.get("operations", []) + after.get("operations", [])
-    diffs = [diff for result in (before, after) for diff in _as_list(result.get("diff")) if diff.get("before") != diff.get("after")]
+    diffs = [
+        diff
+        for result in (before, after)
+        for diff in _as_list(result.get("diff"))
+        if diff.get("before") != diff.get("after")
+    ]
     if diffs:
         merged["diff"] = diffs[0] if len(diffs) == 1 else diffs
     return merged
@@ -64,7 +70,9 @@ class DrainAction(ActionBase):
             return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
         return self._watch(arguments, timeout, remove, task_vars)
 
-    def _watch(self, arguments: dict[str, t.Any], timeout: int, remove: bool, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    def _watch(
+        self, arguments: dict[str, t.Any], timeout: int, remove: bool, task_vars: dict[str, t.Any] | None
+    ) -> dict[str, t.Any]:
         started = time.monotonic()
         result: dict[str, t.Any] | None = None
         waited = 0.0

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a module that changes how a host is reached, and proves in the same task that it still is. Private to the collection."""
+"""Runs a module that changes how a host is reached, and proves in the same task that it still is.
+Private to the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ CONFIRM = "mesh.expansion.guard_confirm"
 class GuardedAction(ActionBase):
     """Changes the host, and proves over a fresh connection that it can still be reached.
 
-    Both in one task: a task of its own would wait for the slowest host of the play, and the timers of the others do not.
+    Both in one task: a task of its own would wait for the slowest host of the play, and the
+    timers of the others do not.
     """
 
     role: str

@@ -5,8 +5,9 @@
 # Private to this collection: no stable interface.
 """Write the files of an identity on a VM from one JSON document on standard input.
 
-Stands alone (standard library only, Python 3.9): the action plugin C(istio_vm_certs) passes this source to the VM's Python as an argument and
-the document, which holds the key, over the connection's standard input. Nothing of it is ever printed.
+Stands alone (standard library only, Python 3.9): the action plugin C(istio_vm_certs) passes this source to the VM's
+Python as an argument and the document, which holds the key, over the connection's standard input. Nothing of it is ever
+printed.
 """
 
 from __future__ import annotations

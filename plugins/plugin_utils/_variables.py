@@ -28,7 +28,9 @@ def _of_host(context: t.Any, host: str) -> sites.Read:
         return _of_context(context)
     hostvars = context.resolve_or_missing("hostvars")
     if host not in hostvars:
-        raise MeshError(f"there is no host {host!r} in the inventory: give the name of one, as a rule inventory_hostname")
+        raise MeshError(
+            f"there is no host {host!r} in the inventory: give the name of one, as a rule inventory_hostname"
+        )
     found = hostvars[host]
 
     def read(name: str) -> t.Any:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on the director in a network namespace of its own: times the engine, the module and ipvsadm on the same tables.
 
-Usage: python3 ipvs_director.py DIRECTORY SERVICES REPEATS. DIRECTORY holds the package mesh_ipvs, and for each module call a program
-module-SERVICES-CASE. Prints a JSON object of times (seconds, the median), numbers of system calls, and memory.
+Usage: python3 ipvs_director.py DIRECTORY SERVICES REPEATS. DIRECTORY holds the package mesh_ipvs, and for each module
+call a program module-SERVICES-CASE. Prints a JSON object of times (seconds, the median), numbers of system calls, and
+memory.
 """
 
 from __future__ import annotations
@@ -43,10 +44,14 @@ class CountingSocket:
         return getattr(self._socket, name)
 
 
-def engine(table: Table, purge: str = "real_servers", vips: t.Sequence[str] = (), opener: t.Any = channel.open_socket) -> int:
+def engine(
+    table: Table, purge: str = "real_servers", vips: t.Sequence[str] = (), opener: t.Any = channel.open_socket
+) -> int:
     """Parse, validate, read, plan, apply."""
     with Client.open(channel=channel.Channel(opener=opener)) as client:
-        return len(reconcile.reconcile(client, options.parse_services(table), purge, options.parse_addresses(vips)).operations)
+        return len(
+            reconcile.reconcile(client, options.parse_services(table), purge, options.parse_addresses(vips)).operations
+        )
 
 
 def flush() -> None:
@@ -54,7 +59,8 @@ def flush() -> None:
 
 
 def boot() -> None:
-    """An empty table as after a boot. After a flush the kernel keeps the removed real servers for two minutes, and searches them at each addition."""
+    """An empty table as after a boot. After a flush the kernel keeps the removed real servers for two minutes, and
+    searches them at each addition."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -74,7 +80,13 @@ def calls_of(arguments: t.Sequence[str], given: str = "") -> int | None:
     if shutil.which("strace") is None:
         return None
     log = os.path.join(FOLDER, "strace")
-    subprocess.run(["strace", "-f", "-c", "-S", "name", "-o", log, *arguments], input=given, text=True, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ["strace", "-f", "-c", "-S", "name", "-o", log, *arguments],
+        input=given,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
     with open(log, encoding="ascii") as file:
         rows = [line.split() for line in file if line.rstrip().endswith(" total")]
     return int(rows[-1][3])
@@ -91,16 +103,25 @@ def timed(work: t.Callable[[], t.Any], before: t.Callable[[], t.Any], repeats: i
 
 
 def main(table: Table, count: int, repeats: int) -> dict[str, t.Any]:
-    lines = "".join(f"{line}\n" for line in model.lines(plan.simulate({}, plan.plan({}, options.parse_services(table)))))
+    lines = "".join(
+        f"{line}\n" for line in model.lines(plan.simulate({}, plan.plan({}, options.parse_services(table))))
+    )
     changed = json.loads(json.dumps(table))
     changed[count // 2]["real_servers"][5]["weight"] = 7
-    change = f"-e -t {changed[count // 2]['tcp_service']} -r {changed[count // 2]['real_servers'][5]['real_server']} -g -w 7\n"
+    change = (
+        f"-e -t {changed[count // 2]['tcp_service']} -r "
+        f"{changed[count // 2]['real_servers'][5]['real_server']} -g -w 7\n"
+    )
     vip = "10.0.0.1"
-    purge = "".join(f"-D -t {service['tcp_service']}\n" for service in table if service["tcp_service"].startswith(f"{vip}:"))
+    purge = "".join(
+        f"-D -t {service['tcp_service']}\n" for service in table if service["tcp_service"].startswith(f"{vip}:")
+    )
     program = os.path.join(FOLDER, "rules.sh")
     with open(program, "w", encoding="ascii") as file:
         file.writelines(f"ipvsadm {line}\n" for line in lines.splitlines())
-    modules = {case: [sys.executable, os.path.join(FOLDER, f"module-{count}-{case}")] for case in ("load", "change", "purge")}
+    modules = {
+        case: [sys.executable, os.path.join(FOLDER, f"module-{count}-{case}")] for case in ("load", "change", "purge")
+    }
     saved = os.path.join(FOLDER, "table.json")
     save.store(saved, save.dumps(table, []))
     loader = [sys.executable, "-m", "mesh_ipvs._ipvs.loader", "--restore", saved]
@@ -120,7 +141,10 @@ def main(table: Table, count: int, repeats: int) -> dict[str, t.Any]:
         "no change, ipvsadm -S -n": (lambda: command(["ipvsadm", "-S", "-n"]), nothing),
         "one change": (lambda: engine(changed), lambda: engine(table)),
         "one change, module": (lambda: command(modules["change"]), lambda: engine(table)),
-        "one change, ipvsadm": (lambda: command(["sh", "-c", f"ipvsadm -S -n >/dev/null; ipvsadm {change}"]), lambda: engine(table)),
+        "one change, ipvsadm": (
+            lambda: command(["sh", "-c", f"ipvsadm -S -n >/dev/null; ipvsadm {change}"]),
+            lambda: engine(table),
+        ),
         "purge": (lambda: engine([], "services", [vip]), full),
         "purge, module": (lambda: command(modules["purge"]), full),
         "purge, ipvsadm": (lambda: (command(["ipvsadm", "-S", "-n"]), command(["ipvsadm", "-R"], purge)), full),

@@ -48,7 +48,10 @@ def table(count: int) -> list[dict[str, Any]]:
         {
             "tcp_service": f"10.0.0.{number % VIPS + 1}:{number // VIPS + 1}",
             "scheduler": "wrr",
-            "real_servers": [{"real_server": f"10.1.{number % 250}.{server + 1}:{number // VIPS + 1}", "weight": server + 1} for server in range(10)],
+            "real_servers": [
+                {"real_server": f"10.1.{number % 250}.{server + 1}:{number // VIPS + 1}", "weight": server + 1}
+                for server in range(10)
+            ],
         }
         for number in range(count)
     ]
@@ -68,7 +71,12 @@ def module_programs(folder: Path) -> list[Path]:
     for size in SIZES:
         calls[str(folder / f"module-{size}-load")] = {"services": table(size), "purge": "real_servers", **common}
         calls[str(folder / f"module-{size}-change")] = {"services": changed(size), "purge": "real_servers", **common}
-        calls[str(folder / f"module-{size}-purge")] = {"services": [], "purge": "services", "vips": ["10.0.0.1"], **common}
+        calls[str(folder / f"module-{size}-purge")] = {
+            "services": [],
+            "purge": "services",
+            "vips": ["10.0.0.1"],
+            **common,
+        }
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections")}
     builder = [sys.executable, Path(__file__).with_name("build_module.py"), "mesh.expansion.ipvs_table"]
     subprocess.run(builder, input=json.dumps(calls), text=True, env=environment, check=True)
@@ -90,7 +98,15 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, An
     results = {}
     with director.directory(*files) as folder:
         for size in SIZES:
-            command = [*director.NAMESPACE, "python3", "-B", f"{folder}/ipvs_director.py", folder, str(size), str(REPEATS)]
+            command = [
+                *director.NAMESPACE,
+                "python3",
+                "-B",
+                f"{folder}/ipvs_director.py",
+                folder,
+                str(size),
+                str(REPEATS),
+            ]
             results[size] = json.loads(director.text(command, timeout=1800))
     return results
 
@@ -116,12 +132,17 @@ def rows(measured: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def test_report(rows: list[dict[str, Any]], measured: dict[int, dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_report(
+    rows: list[dict[str, Any]], measured: dict[int, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     with capsys.disabled():
         print(f"\n{'case':52} {'ours':>9} {'calls':>7}  {'peer':24} {'peer':>9} {'calls':>7} {'ratio':>6}")
         for row in rows:
             ours, theirs = (row[name] if row[name] is not None else "-" for name in ("ours_calls", "peer_calls"))
-            print(f"{row['case']:52} {row['ours_s']:8.4f}s {ours:>7}  {row['peer']:24} {row['peer_s']:8.4f}s {theirs:>7} {row['ratio']:6.3f}")
+            print(
+                f"{row['case']:52} {row['ours_s']:8.4f}s {ours:>7}  {row['peer']:24} {row['peer_s']:8.4f}s "
+                f"{theirs:>7} {row['ratio']:6.3f}"
+            )
         for size, result in measured.items():
             print(f"memory of the loader, {size} services: {result['memory_mib']:.1f} MiB")
     assert rows
@@ -132,7 +153,13 @@ def test_report(rows: list[dict[str, Any]], measured: dict[int, dict[str, Any]],
     [("full load", "ipvsadm -R", 0.2), ("no change", "ipvsadm -S -n", 1.0), ("one change", "our no change", 1.05)],
 )
 def test_aims_for_a_large_table(rows: list[dict[str, Any]], case: str, peer: str, most: float) -> None:
-    (row,) = (row for row in rows if row["case"].startswith(f"{max(SIZES)} services") and row["case"].endswith(f": {case}") and row["peer"] == peer)
+    (row,) = (
+        row
+        for row in rows
+        if row["case"].startswith(f"{max(SIZES)} services")
+        and row["case"].endswith(f": {case}")
+        and row["peer"] == peer
+    )
     assert row["ratio"] <= most, row
 
 

@@ -1,4 +1,5 @@
-"""A VM brought into the mesh of istiod by hand, with istioctl: what the ground of the lab must carry. Nothing of the collection."""
+"""A VM brought into the mesh of istiod by hand, with istioctl: what the ground of the lab must carry.
+Nothing of the collection."""
 
 from __future__ import annotations
 
@@ -166,7 +167,13 @@ def joined() -> Iterator[None]:
         yield
     finally:
         on(VM, "systemctl stop istio; apt-get -qq purge -y istio-sidecar >/dev/null; userdel istio-proxy")
-        on(VM, "rm -rf /etc/certs /etc/istio /var/lib/istio /var/log/istio /var/run/secrets; sed -i '/istiod/d' /etc/hosts")
+        on(
+            VM,
+            (
+                "rm -rf /etc/certs /etc/istio /var/lib/istio /var/log/istio /var/run/secrets; "
+                "sed -i '/istiod/d' /etc/hosts"
+            ),
+        )
 
 
 def configure(directory: Path) -> None:

@@ -1,4 +1,5 @@
-"""The lab's istiod carries a mesh: pods under STRICT mutual TLS, a VM by hand, both directions. Needs `lab/lab up istiod`, root."""
+"""The lab's istiod carries a mesh: pods under STRICT mutual TLS, a VM by hand, both directions.
+Needs `lab/lab up istiod`, root."""
 
 from __future__ import annotations
 

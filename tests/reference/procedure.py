@@ -18,7 +18,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 VIP = "192.168.0.62"
 NODES = {"k8s-node1": "192.168.0.71", "k8s-node2": "192.168.0.72", "k8s-node3": "192.168.0.73"}
 # The procedure forwards DNS to all three nodes and everything else to the last two.
-OVERRIDES = {name: {"nodes": ["k8s-node2", "k8s-node3"]} for name in ("istio-mixer-lb", "istio-pilot-lb", "istio-citadel-lb")}
+OVERRIDES = {
+    name: {"nodes": ["k8s-node2", "k8s-node3"]} for name in ("istio-mixer-lb", "istio-pilot-lb", "istio-citadel-lb")
+}
 
 
 def services() -> list[dict[str, t.Any]]:
@@ -41,7 +43,11 @@ def comparable_services(objects: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict
     result = []
     for item in objects:
         metadata, spec = item["metadata"], item["spec"]
-        labels = {key: value for key, value in (metadata.get("labels") or {}).items() if not key.startswith("app.kubernetes.io/")}
+        labels = {
+            key: value
+            for key, value in (metadata.get("labels") or {}).items()
+            if not key.startswith("app.kubernetes.io/")
+        }
         ports = [
             {
                 "name": port.get("name", ""),

@@ -41,8 +41,13 @@ def keywords() -> frozenset[str]:
 @cache
 def documented_options(module: str) -> dict[str, Any]:
     """Options of a module as ansible-doc knows them, with those of its documentation fragments."""
-    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections")}
-    done = subprocess.run(["ansible-doc", "--json", module], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    environment = os.environ | {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections"),
+    }
+    done = subprocess.run(
+        ["ansible-doc", "--json", module], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     (entry,) = json.loads(done.stdout).values()
     return entry["doc"].get("options", {})
 
@@ -56,14 +61,20 @@ def role_options(role: str, entry_point: str = "main") -> set[str]:
 
 def site_variables() -> set[str]:
     """Site variables that the site, some role's defaults or a playbook reads."""
-    files = [ROOT / "plugins/module_utils/_mesh/site.py", *(ROOT / "roles").glob("*/defaults/main.yml"), *(ROOT / "playbooks").glob("*.yml")]
+    files = [
+        ROOT / "plugins/module_utils/_mesh/site.py",
+        *(ROOT / "roles").glob("*/defaults/main.yml"),
+        *(ROOT / "playbooks").glob("*.yml"),
+    ]
     return set(re.findall(r"\bmesh_\w+", "\n".join(path.read_text() for path in files)))
 
 
 def tasks_of(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the tasks of a list of plays, blocks and tasks."""
     for item in items:
-        nested = [key for key in ("tasks", "pre_tasks", "post_tasks", "handlers", *sorted(BLOCK_KEYWORDS)) if key in item]
+        nested = [
+            key for key in ("tasks", "pre_tasks", "post_tasks", "handlers", *sorted(BLOCK_KEYWORDS)) if key in item
+        ]
         for key in nested:
             yield from tasks_of(item[key])
         if not nested and "hosts" not in item and "import_playbook" not in item:
@@ -120,7 +131,9 @@ def check_document(document: Any, text: str) -> None:
 
 
 def string_constant(path: Path, name: str) -> str:
-    match = re.search(rf'^{name} = r?(?P<quote>"""|\'\'\')(?P<text>.*?)(?P=quote)', path.read_text(), re.MULTILINE | re.DOTALL)
+    match = re.search(
+        rf'^{name} = r?(?P<quote>"""|\'\'\')(?P<text>.*?)(?P=quote)', path.read_text(), re.MULTILINE | re.DOTALL
+    )
     assert match, f"{path.name} has no {name}"
     return match["text"]
 
@@ -167,7 +180,9 @@ def test_readme_shows_the_example_inventory(name: str) -> None:
 
 
 def test_example_inventory_is_understood() -> None:
-    done = subprocess.run(["ansible-inventory", "-i", "inventory/example", "--list"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["ansible-inventory", "-i", "inventory/example", "--list"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     groups = json.loads(done.stdout)
     for group in ("director", "k8s_nodes", "vms"):
         assert groups[group]["hosts"], group

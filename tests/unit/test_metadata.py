@@ -58,7 +58,11 @@ def test_changelog_has_the_version(root: Path) -> None:
 def test_changelog_lists_every_plugin(kind: str, folder: str, root: Path) -> None:
     """What was released is still there, or a fragment says what takes its place; what came later says since when."""
     releases = load(root / "changelogs/changelog.yaml")["releases"]
-    released = {item["name"] for release in releases.values() for item in release.get("plugins", release).get(kind, release.get(kind, []))}
+    released = {
+        item["name"]
+        for release in releases.values()
+        for item in release.get("plugins", release).get(kind, release.get(kind, []))
+    }
     present = {path.stem: path for path in (root / "plugins" / folder).glob("[!_]*.py")}
     fragments = [load(path) for path in (root / "changelogs/fragments").glob("*.yml")]
     gone = " ".join(line for fragment in fragments for line in fragment.get("removed_features", []))

@@ -162,7 +162,9 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         with self._lock:
             return len(self._queues)
 
-    def StreamAggregatedResources(self, request_iterator: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+    def StreamAggregatedResources(
+        self, request_iterator: Iterator[Any], context: grpc.ServicerContext
+    ) -> Iterator[Any]:
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with self._lock:
             self._queues.add(events)

@@ -45,7 +45,9 @@ def load_assignment(name: str, endpoints: Iterable[Endpoint]) -> Any:
 
 def outbound_endpoints(services: Iterable[Service]) -> dict[str, Any]:
     return {
-        service.cluster("outbound", port): load_assignment(service.cluster("outbound", port), port.endpoints) for service in services for port in service.ports
+        service.cluster("outbound", port): load_assignment(service.cluster("outbound", port), port.endpoints)
+        for service in services
+        for port in service.ports
     }
 
 
@@ -75,7 +77,13 @@ def inbound_cluster(service: Service, port: Port, local_port: int) -> Any:
 
 def local_ports(services: Iterable[Service], node: Node) -> list[tuple[Service, Port, int]]:
     """What the node itself serves: its address is among the endpoints."""
-    return [(service, port, endpoint.port) for service in services for port in service.ports for endpoint in port.endpoints if endpoint.address == node.address]
+    return [
+        (service, port, endpoint.port)
+        for service in services
+        for port in service.ports
+        for endpoint in port.endpoints
+        if endpoint.address == node.address
+    ]
 
 
 def build_clusters(services: Iterable[Service], node: Node, mesh: Mesh) -> dict[str, Any]:

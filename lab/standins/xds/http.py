@@ -57,7 +57,9 @@ def connection_manager(prefix: str, routes: Any, mesh: Mesh, *, checked: bool) -
     if checked:
         config.http_filters.append(policy_filter(mesh))
         _policy_down_reply(config)
-    config.http_filters.append(hcm_pb2.HttpFilter(name="envoy.filters.http.router", typed_config=packed(router_pb2.Router())))
+    config.http_filters.append(
+        hcm_pb2.HttpFilter(name="envoy.filters.http.router", typed_config=packed(router_pb2.Router()))
+    )
     if mesh.tracing:
         config.tracing.SetInParent()
     if mesh.access_log:
@@ -100,6 +102,8 @@ def outbound_routes(port: int, services: Iterable[tuple[Service, Port]], node: N
     config = route_pb2.RouteConfiguration(name=str(port))
     for service, item in services:
         name = f"{service.host}:{port}"
-        config.virtual_hosts.append(_virtual_host(name, service_domains(service, port, node), service.cluster("outbound", item)))
+        config.virtual_hosts.append(
+            _virtual_host(name, service_domains(service, port, node), service.cluster("outbound", item))
+        )
     config.virtual_hosts.append(_virtual_host("allow_any", ["*"], PASSTHROUGH))
     return config

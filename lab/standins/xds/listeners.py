@@ -28,7 +28,9 @@ def _tcp_filter(cluster: str) -> Any:
 
 def _listener(address: str, port: int, filters: Iterable[Any], direction: Any) -> Any:
     """A listener that never binds: connections come to it through the virtual listener."""
-    listener = listener_pb2.Listener(name=f"{address}_{port}", address=socket_address(address, port), traffic_direction=direction)
+    listener = listener_pb2.Listener(
+        name=f"{address}_{port}", address=socket_address(address, port), traffic_direction=direction
+    )
     listener.bind_to_port.value = False
     listener.filter_chains.add().filters.extend(filters)
     return listener
@@ -39,7 +41,9 @@ def virtual_listener() -> Any:
     listener = listener_pb2.Listener(name=VIRTUAL_LISTENER, address=socket_address("0.0.0.0", VIRTUAL_PORT))
     listener.use_original_dst.value = True
     listener.filter_chains.add().filters.append(_tcp_filter(PASSTHROUGH))
-    listener.listener_filters.add(name="envoy.filters.listener.original_dst", typed_config=packed(original_dst_pb2.OriginalDst()))
+    listener.listener_filters.add(
+        name="envoy.filters.listener.original_dst", typed_config=packed(original_dst_pb2.OriginalDst())
+    )
     return listener
 
 

@@ -118,7 +118,11 @@ def build_services(services: Iterable[Any], endpoints: Iterable[Any], domain: st
             continue
         meta, spec = service.metadata, service.spec
         subsets = backends.get((meta.namespace, meta.name), [])
-        ports = tuple(Port(port.port, port.name or "", _endpoints(subsets, port.name or "")) for port in spec.ports or [] if (port.protocol or "TCP") == "TCP")
+        ports = tuple(
+            Port(port.port, port.name or "", _endpoints(subsets, port.name or ""))
+            for port in spec.ports or []
+            if (port.protocol or "TCP") == "TCP"
+        )
         host = f"{meta.name}.{meta.namespace}.svc.{domain}"
         cluster_ip = spec.cluster_ip if spec.cluster_ip not in (None, "", "None") else None
         result.append(Service(meta.name, meta.namespace, host, cluster_ip, ports))

@@ -1,4 +1,5 @@
-"""Registration and mesh policy on the lab's API server: what is written, several control nodes at once, a run that was cut."""
+"""Registration and mesh policy on the lab's API server:
+what is written, several control nodes at once, a run that was cut."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ CONVERGE = "molecule/cluster/converge.yml"
 
 def addresses(core: client.CoreV1Api, name: str) -> list[str]:
     subsets = core.read_namespaced_endpoints(name, "default").subsets or []
-    return sorted(f"{address.ip}:{port.port}" for subset in subsets for address in subset.addresses for port in subset.ports)
+    return sorted(
+        f"{address.ip}:{port.port}" for subset in subsets for address in subset.addresses for port in subset.ports
+    )
 
 
 def register(address: str, state: str = "present", name: str = "many") -> CompletedProcess[str]:
@@ -31,7 +34,16 @@ def register(address: str, state: str = "present", name: str = "many") -> Comple
     service = {"name": name, "ports": ["http:9080"], "endpoints": [{"address": address}]}
     arguments = {"state": state, "services": [service], "kubeconfig": str(lab_state.LAB / "kubeconfig")}
     return subprocess.run(
-        ["ansible", "localhost", "--connection", "local", "--module-name", "mesh.expansion.istio_register", "--args", json.dumps(arguments)],
+        [
+            "ansible",
+            "localhost",
+            "--connection",
+            "local",
+            "--module-name",
+            "mesh.expansion.istio_register",
+            "--args",
+            json.dumps(arguments),
+        ],
         cwd=lab_state.ROOT,
         env=os.environ | {"ANSIBLE_CONFIG": str(lab_state.ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
         stdout=subprocess.PIPE,
@@ -95,9 +107,16 @@ def foreign(core: client.CoreV1Api) -> Iterator[str]:
     """A Service and Endpoints that somebody else registered."""
     name = "foreign"
     ports = [client.V1ServicePort(name="http", port=9080)]
-    core.create_namespaced_service("default", client.V1Service(metadata=client.V1ObjectMeta(name=name), spec=client.V1ServiceSpec(ports=ports)))
-    subset = client.V1EndpointSubset(addresses=[client.V1EndpointAddress(ip="192.168.9.1")], ports=[client.CoreV1EndpointPort(name="http", port=9080)])
-    core.create_namespaced_endpoints("default", client.V1Endpoints(metadata=client.V1ObjectMeta(name=name), subsets=[subset]))
+    core.create_namespaced_service(
+        "default", client.V1Service(metadata=client.V1ObjectMeta(name=name), spec=client.V1ServiceSpec(ports=ports))
+    )
+    subset = client.V1EndpointSubset(
+        addresses=[client.V1EndpointAddress(ip="192.168.9.1")],
+        ports=[client.CoreV1EndpointPort(name="http", port=9080)],
+    )
+    core.create_namespaced_endpoints(
+        "default", client.V1Endpoints(metadata=client.V1ObjectMeta(name=name), subsets=[subset])
+    )
     yield name
     delete_service(core, name)
 
@@ -116,7 +135,9 @@ def test_what_others_registered_stays(core: client.CoreV1Api, foreign: str) -> N
 
 def test_a_service_with_a_selector_is_refused(core: client.CoreV1Api) -> None:
     spec = client.V1ServiceSpec(selector={"app": "x"}, ports=[client.V1ServicePort(name="http", port=9080)])
-    core.create_namespaced_service("default", client.V1Service(metadata=client.V1ObjectMeta(name="selecting"), spec=spec))
+    core.create_namespaced_service(
+        "default", client.V1Service(metadata=client.V1ObjectMeta(name="selecting"), spec=spec)
+    )
     try:
         done = register("192.168.9.2", name="selecting")
     finally:

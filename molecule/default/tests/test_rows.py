@@ -1,5 +1,5 @@
-"""Each row of the reference procedure on the running systems, with the procedure's literal values and other tools than the
-collection's: ipvsadm, iptables-save, host, openssl's counterpart in Python, curl."""
+"""Each row of the reference procedure on the running systems, with the procedure's literal values and other tools than
+the collection's: ipvsadm, iptables-save, host, openssl's counterpart in Python, curl."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def test_r9_resolver(vm: Host) -> None:
     assert any(entry[:1] == [VM] and "deb-nginx01" in entry[1:] for entry in entries)
 
 
-@pytest.mark.parametrize("name", ["istio-pilot", "istio-pilot.istio-system", "istio-citadel", "istio-citadel.istio-system"])
+@pytest.mark.parametrize(
+    "name", ["istio-pilot", "istio-pilot.istio-system", "istio-citadel", "istio-citadel.istio-system"]
+)
 def test_r10_names_that_answer_the_vip(vm: Host, name: str) -> None:
     assert vm.check_output(f"host -t A {name}.").endswith(f"has address {VIP}")
 
@@ -109,7 +111,8 @@ def test_r10_names_that_answer_the_vip(vm: Host, name: str) -> None:
 def test_r10_names_that_answer_a_cluster_address(vm: Host, core: client.CoreV1Api, name: str) -> None:
     address = core.read_namespaced_service(name, "istio-system").spec.cluster_ip
     assert address.startswith("10.233.")
-    # Over UDP only, as row R2 has it: an answer over TCP could only come from dnsmasq's cache. Scenario secure has TCP too.
+    # Over UDP only, as row R2 has it: an answer over TCP could only come from dnsmasq's cache.
+    # Scenario secure has TCP too.
     assert vm.check_output(f"host -t A {name}.istio-system.svc.cluster.local.").endswith(f"has address {address}")
 
 
@@ -139,7 +142,12 @@ def test_r13_nat_chains(vm: Host) -> None:
     user = vm.check_output("id -u istio-proxy")
     group = vm.check_output("id -g istio-proxy")
     output = [line for line in rules.splitlines() if line.startswith("-A ISTIO_OUTPUT ")]
-    for match in (f"--uid-owner {user} -j RETURN", f"--gid-owner {group} -j RETURN", "--uid-owner 0 -j RETURN", "--gid-owner 0 -j RETURN"):
+    for match in (
+        f"--uid-owner {user} -j RETURN",
+        f"--gid-owner {group} -j RETURN",
+        "--uid-owner 0 -j RETURN",
+        "--gid-owner 0 -j RETURN",
+    ):
         assert any(line.endswith(match) for line in output), match
     assert any("-d 127.0.0.1/32" in line and line.endswith("-j RETURN") for line in output)
     assert any("-d 10.233.0.0/16" in line and line.endswith("-j ISTIO_REDIRECT") for line in output)
@@ -148,7 +156,9 @@ def test_r13_nat_chains(vm: Host) -> None:
 
 def test_r14_inbound_ports(vm: Host) -> None:
     assert "ISTIO_INBOUND_PORTS=9080" in vm.file("/var/lib/istio/envoy/sidecar.env").content_string.splitlines()
-    assert re.search(r"^-A ISTIO_INBOUND .*--dport 9080 .*-j ISTIO_\w+$", vm.check_output("iptables-save -t nat"), re.MULTILINE)
+    assert re.search(
+        r"^-A ISTIO_INBOUND .*--dport 9080 .*-j ISTIO_\w+$", vm.check_output("iptables-save -t nat"), re.MULTILINE
+    )
 
 
 def test_r15_registration(core: client.CoreV1Api) -> None:

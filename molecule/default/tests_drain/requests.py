@@ -1,4 +1,5 @@
-"""Runs on a VM: asks the virtual IP for a page again and again, a new connection each time, until it is told to end (SIGTERM).
+"""Runs on a VM: asks the virtual IP for a page again and again, a new connection each time, until
+it is told to end (SIGTERM).
 
 Usage: python3 - ADDRESS PORT PATH. Prints a JSON object: the number of answers, and every failure with its text.
 """

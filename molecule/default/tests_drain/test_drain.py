@@ -1,4 +1,5 @@
-"""A node is drained, removed, added back, and the scheduler changes, while a VM keeps requests going through the virtual IP."""
+"""A node is drained, removed, added back, and the scheduler changes, while a VM keeps requests
+going through the virtual IP."""
 
 from __future__ import annotations
 
@@ -32,19 +33,29 @@ def asking(host: str) -> Iterator[dict[str, Any]]:
     result: dict[str, Any] = {}
     remote = f"echo $$; exec python3 - {VIP} 8080 /ready"
     command = ["ssh", "-F", str(lab_state.ssh_config()), host, remote]
-    with REQUESTS.open("rb") as program, subprocess.Popen(command, stdin=program, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        REQUESTS.open("rb") as program,
+        subprocess.Popen(command, stdin=program, stdout=subprocess.PIPE, text=True) as process,
+    ):
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         try:
             yield result
         finally:
-            subprocess.run(["ssh", "-F", str(lab_state.ssh_config()), host, f"kill -TERM {pid}"], check=True, timeout=30)
+            subprocess.run(
+                ["ssh", "-F", str(lab_state.ssh_config()), host, f"kill -TERM {pid}"], check=True, timeout=30
+            )
             result |= json.loads(process.communicate(timeout=30)[0])
 
 
 def weights(director: Host) -> dict[str, int]:
     """The weight of each real server of the service."""
-    return {address: int(weight) for address, weight, _active, _inactive in CONNECTIONS.findall(director.check_output(f"ipvsadm -Ln -t {SERVICE}"))}
+    return {
+        address: int(weight)
+        for address, weight, _active, _inactive in CONNECTIONS.findall(
+            director.check_output(f"ipvsadm -Ln -t {SERVICE}")
+        )
+    }
 
 
 def connections(director: Host) -> dict[str, int]:
@@ -60,7 +71,16 @@ def ipvs_service() -> Callable[..., str]:
 
     def call(**values: Any) -> str:
         options = {"tcp_service": SERVICE, "scheduler": "wrr", "persistent": 300, **values}
-        command = ["ansible", "-i", "inventory/lab", "lvs1", "-m", "mesh.expansion.ipvs_service", "-a", json.dumps(options)]
+        command = [
+            "ansible",
+            "-i",
+            "inventory/lab",
+            "lvs1",
+            "-m",
+            "mesh.expansion.ipvs_service",
+            "-a",
+            json.dumps(options),
+        ]
         done = subprocess.run(command, cwd=lab_state.ROOT, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -74,7 +94,9 @@ def run(playbook: Playbook, *arguments: str) -> str:
     return done.stdout
 
 
-def test_no_request_fails(director: Host, playbook: Playbook, ipvs_service: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_request_fails(
+    director: Host, playbook: Playbook, ipvs_service: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with asking("deb-nginx01") as result:
         time.sleep(3)
         before = connections(director)

@@ -1,5 +1,5 @@
-"""A second VM joins a mesh that runs, with all the output that Ansible can give. No key appears in it, and none ever was in a file
-on the control node."""
+"""A second VM joins a mesh that runs, with all the output that Ansible can give.
+No key appears in it, and none ever was in a file on the control node."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def watched_for(pieces: list[bytes], folders: list[Path]) -> Iterator[list[str]]
 
 
 @pytest.fixture(scope="module")
-def joined(core: client.CoreV1Api, playbook: Playbook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+def joined(
+    core: client.CoreV1Api, playbook: Playbook, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, list[str]]]:
     """Output of the run that joins the second VM, and the files that held key material meanwhile."""
     temporary = tmp_path_factory.mktemp("control-node")
     cache = tmp_path_factory.mktemp("facts")
@@ -120,11 +122,17 @@ def test_no_token_in_the_output(joined: tuple[str, list[str]]) -> None:
     output, _findings = joined
     for name in ("kubeconfig", "admin.kubeconfig"):
         text = (lab_state.LAB / name).read_text()
-        secrets = [line.split(": ", 1)[1].strip() for line in text.splitlines() if line.strip().startswith(("token:", "client-key-data:", "password:"))]
+        secrets = [
+            line.split(": ", 1)[1].strip()
+            for line in text.splitlines()
+            if line.strip().startswith(("token:", "client-key-data:", "password:"))
+        ]
         assert [secret[:20] for secret in secrets if secret[:60] in output] == []
 
 
-def test_both_vms_are_registered_and_answer(joined: tuple[str, list[str]], core: client.CoreV1Api, pod: Callable[..., str]) -> None:
+def test_both_vms_are_registered_and_answer(
+    joined: tuple[str, list[str]], core: client.CoreV1Api, pod: Callable[..., str]
+) -> None:
     for name, address in (("deb-nginx01", "192.168.0.81"), (SERVICE, "192.168.0.82")):
         (subset,) = core.read_namespaced_endpoints(name, "default").subsets
         assert [item.ip for item in subset.addresses] == [address]

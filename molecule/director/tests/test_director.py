@@ -53,11 +53,16 @@ def edited(director: Host) -> Iterator[Callable[[str, str], None]]:
 
     def edit(path: str, content: str) -> None:
         kept.append(path)
-        director.check_output(f"mkdir -p $(dirname {path}) && (cp -a {path} {path}.kept || true) 2>/dev/null && printf '%s' '{content}' > {path}")
+        director.check_output(
+            f"mkdir -p $(dirname {path}) && (cp -a {path} {path}.kept || true) 2>/dev/null && "
+            f"printf '%s' '{content}' > {path}"
+        )
 
     yield edit
     for path in kept:
-        director.check_output(f"rm {path} && (mv {path}.kept {path} || rmdir --ignore-fail-on-non-empty $(dirname {path})) 2>/dev/null")
+        director.check_output(
+            f"rm {path} && (mv {path}.kept {path} || rmdir --ignore-fail-on-non-empty $(dirname {path})) 2>/dev/null"
+        )
 
 
 def refusal(done: CompletedProcess[str]) -> str:
@@ -69,10 +74,14 @@ def refusal(done: CompletedProcess[str]) -> str:
 
 def test_keepalived_on_the_same_address_is_refused(playbook: Playbook, edited: Callable[[str, str], None]) -> None:
     edited("/etc/keepalived/keepalived.conf", f"virtual_server {VIP} 15011 {{\n}}\n")
-    assert f"/etc/keepalived/keepalived.conf on lvs1 names {VIP}: two writers of one table" in refusal(playbook(CONVERGE))
+    assert f"/etc/keepalived/keepalived.conf on lvs1 names {VIP}: two writers of one table" in refusal(
+        playbook(CONVERGE)
+    )
 
 
-def test_ipvsadms_own_boot_loader_is_refused_or_taken_over(director: Host, playbook: Playbook, edited: Callable[[str, str], None]) -> None:
+def test_ipvsadms_own_boot_loader_is_refused_or_taken_over(
+    director: Host, playbook: Playbook, edited: Callable[[str, str], None]
+) -> None:
     remembered = "/var/lib/mesh-expansion/director/footprint.json"
     edited(remembered, director.file(remembered).content_string)
     edited("/etc/default/ipvsadm", 'AUTO="true"\n')
@@ -80,7 +89,9 @@ def test_ipvsadms_own_boot_loader_is_refused_or_taken_over(director: Host, playb
     takeover = ("-e", "director_ipvsadm_boot=takeover")
     assert changed(playbook(CONVERGE, *takeover)) == 1
     assert director.file("/etc/default/ipvsadm").content_string == 'AUTO="false"\n'
-    assert json.loads(director.file(remembered).content_string)["paths"]["/etc/default/ipvsadm"]["text"] == 'AUTO="true"\n'
+    assert (
+        json.loads(director.file(remembered).content_string)["paths"]["/etc/default/ipvsadm"]["text"] == 'AUTO="true"\n'
+    )
     assert changed(playbook(CONVERGE, *takeover)) == 0
 
 

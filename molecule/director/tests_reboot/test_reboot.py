@@ -1,4 +1,5 @@
-"""After a reboot the director comes back by itself: modules, table, then the virtual IP. No playbook runs in between."""
+"""After a reboot the director comes back by itself: modules, table, then the virtual IP.
+No playbook runs in between."""
 
 from __future__ import annotations
 
@@ -18,9 +19,13 @@ VIP = "192.168.0.62"
 @pytest.fixture(scope="module")
 def rebooted(director: Host, connect: Callable[[str], Host]) -> Host:
     before = director.check_output("cat /proc/sys/kernel/random/boot_id")
-    subprocess.run([lab_state.ROOT / "lab/lab", "reboot", "director"], check=True, timeout=180, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        [lab_state.ROOT / "lab/lab", "reboot", "director"], check=True, timeout=180, stdin=subprocess.DEVNULL
+    )
     # The old connection is shared by all commands and ended with the old kernel.
-    subprocess.run(["ssh", "-F", lab_state.ssh_config(), "-O", "exit", "lvs1"], check=False, capture_output=True, timeout=10)
+    subprocess.run(
+        ["ssh", "-F", lab_state.ssh_config(), "-O", "exit", "lvs1"], check=False, capture_output=True, timeout=10
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         answer = connect("lvs1").run("cat /proc/sys/kernel/random/boot_id && systemctl is-system-running --wait")

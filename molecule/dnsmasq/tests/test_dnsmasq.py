@@ -17,17 +17,23 @@ Playbook = Callable[..., CompletedProcess[str]]
 
 def resolver_files(host: Host) -> str:
     """What decides how the host resolves."""
-    return host.check_output("ls -l /etc/resolv.conf; cat /etc/resolv.conf /etc/hosts /etc/dnsmasq.d/*; systemctl is-active dnsmasq || true")
+    return host.check_output(
+        "ls -l /etc/resolv.conf; cat /etc/resolv.conf /etc/hosts /etc/dnsmasq.d/*; systemctl is-active dnsmasq || true"
+    )
 
 
-@pytest.mark.parametrize("name", ["istio-pilot", "istio-pilot.istio-system", "istio-citadel.istio-system", "istio-policy", "istio-ca"])
+@pytest.mark.parametrize(
+    "name", ["istio-pilot", "istio-pilot.istio-system", "istio-citadel.istio-system", "istio-policy", "istio-ca"]
+)
 def test_mesh_names_answer_the_vip(spare_vm: Host, name: str) -> None:
     assert f"{VIP} " in spare_vm.check_output(f"getent ahostsv4 {name}")
 
 
 def test_cluster_names_answer_cluster_addresses(spare_vm: Host, core: client.CoreV1Api) -> None:
     address = core.read_namespaced_service("istio-pilot", "istio-system").spec.cluster_ip
-    assert spare_vm.check_output("host -t A istio-pilot.istio-system.svc.cluster.local.").endswith(f"has address {address}")
+    assert spare_vm.check_output("host -t A istio-pilot.istio-system.svc.cluster.local.").endswith(
+        f"has address {address}"
+    )
 
 
 def test_other_names_answer_as_before(spare_vm: Host) -> None:
@@ -62,7 +68,10 @@ def test_a_resolver_that_does_not_answer_is_not_switched_to(spare_vm: Host, play
 
 
 def test_nothing_to_do_leaves_the_host_alone(spare_vm: Host, playbook: Playbook) -> None:
-    state = "systemctl show --timestamp=us+utc -p ActiveEnterTimestamp dnsmasq; stat -c '%y %n' /etc/hosts /etc/resolv.conf /etc/dnsmasq.d/*"
+    state = (
+        "systemctl show --timestamp=us+utc -p ActiveEnterTimestamp dnsmasq; "
+        "stat -c '%y %n' /etc/hosts /etc/resolv.conf /etc/dnsmasq.d/*"
+    )
     before = spare_vm.check_output(state)
     done = playbook(CONVERGE)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -114,6 +123,9 @@ def test_drift_is_repaired(spare_vm: Host, playbook: Playbook) -> None:
 def test_a_run_that_was_cut_before_the_restart_is_completed(spare_vm: Host, playbook: Playbook) -> None:
     """The files are as they should be, but dnsmasq has not read them."""
     file = "/etc/dnsmasq.d/kubedns"
-    spare_vm.check_output(f"cp {file} /root/kubedns && sed -i /istio-ca/d {file} && systemctl restart dnsmasq && mv /root/kubedns {file} && touch {file}")
+    spare_vm.check_output(
+        f"cp {file} /root/kubedns && sed -i /istio-ca/d {file} && systemctl restart dnsmasq && mv "
+        f"/root/kubedns {file} && touch {file}"
+    )
     assert playbook(CONVERGE).returncode == 0
     assert f"{VIP} " in spare_vm.check_output("getent ahostsv4 istio-ca")

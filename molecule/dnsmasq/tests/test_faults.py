@@ -54,7 +54,8 @@ def resolves(host: Host) -> None:
 
 @pytest.fixture(scope="module")
 def plan(spare_vm: Host, playbook: Playbook) -> Iterator[list[str]]:
-    """The operations of a first run, on a host that has the packages and nothing else of ours; joined again at the end."""
+    """The operations of a first run, on a host that has the packages and nothing else of ours;
+    joined again at the end."""
     (name,) = lab_state.hosts("vms_spare")
     utils = "ansible_collections/mesh/expansion/plugins/module_utils"
     archive = subprocess.run(
@@ -94,7 +95,9 @@ def test_killed_after_an_operation_the_old_state_comes_back(spare_vm: Host, plan
         assert "93.184.216.34 " in spare_vm.check_output("getent ahostsv4 www.example.com")
 
 
-def test_killed_after_an_operation_the_next_run_completes_it(spare_vm: Host, plan: list[str], playbook: Playbook) -> None:
+def test_killed_after_an_operation_the_next_run_completes_it(
+    spare_vm: Host, plan: list[str], playbook: Playbook
+) -> None:
     before = look(spare_vm)
     for number in chosen(plan):
         kill_after(spare_vm, number)
@@ -119,7 +122,8 @@ def test_a_connection_that_is_cut_in_the_middle(spare_vm: Host, plan: list[str],
     rule = "-p tcp --dport 22 -j REJECT --reject-with tcp-reset"
     wait = f"until systemctl -q is-active {GUARD}.timer; do sleep 0.05; done"
     spare_vm.check_output(
-        f"systemd-run --quiet --collect --unit=mesh-test-cut /bin/sh -c '{wait}; iptables -I INPUT {rule}; sleep 20; iptables -D INPUT {rule}'"
+        f"systemd-run --quiet --collect --unit=mesh-test-cut /bin/sh -c '{wait}; iptables -I INPUT {rule}; sleep 20; "
+        f"iptables -D INPUT {rule}'"
     )
     cut = playbook(CONVERGE)
     assert cut.returncode != 0, cut.stdout[-4000:]

@@ -32,7 +32,10 @@ def plain_file(spare_vm: Host) -> Iterator[None]:
 
 @pytest.fixture
 def symlink(spare_vm: Host, plain_file: None) -> Iterator[None]:
-    spare_vm.check_output("mkdir -p /run/dhcp-made && cp /etc/resolv.conf /run/dhcp-made/ && ln -sf /run/dhcp-made/resolv.conf /etc/resolv.conf")
+    spare_vm.check_output(
+        "mkdir -p /run/dhcp-made && cp /etc/resolv.conf /run/dhcp-made/ && ln -sf "
+        "/run/dhcp-made/resolv.conf /etc/resolv.conf"
+    )
     yield
     spare_vm.check_output("rm -r /run/dhcp-made")
 
@@ -40,13 +43,19 @@ def symlink(spare_vm: Host, plain_file: None) -> Iterator[None]:
 @pytest.fixture
 def resolved(spare_vm: Host, plain_file: None) -> Iterator[None]:
     apt(spare_vm, "install --no-install-recommends systemd-resolved")
-    spare_vm.check_output("mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\\nDNS=114.114.114.114\\n' > /etc/systemd/resolved.conf.d/site.conf")
+    spare_vm.check_output(
+        "mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\\nDNS=114.114.114.114\\n' > "
+        "/etc/systemd/resolved.conf.d/site.conf"
+    )
     spare_vm.check_output("systemctl restart systemd-resolved")
     yield
     apt(spare_vm, "purge systemd-resolved")
     spare_vm.check_output("rm -rf /etc/systemd/resolved.conf.d")
     # The package leaves its account.
-    spare_vm.check_output("! getent passwd systemd-resolve || userdel systemd-resolve; ! getent group systemd-resolve || groupdel systemd-resolve")
+    spare_vm.check_output(
+        "! getent passwd systemd-resolve || userdel systemd-resolve; "
+        "! getent group systemd-resolve || groupdel systemd-resolve"
+    )
 
 
 @pytest.fixture

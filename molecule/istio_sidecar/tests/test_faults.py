@@ -23,14 +23,19 @@ CUT_RUN = f"python3 {FOLDER}/cut_run.py"
 PLACE = "/var/lib/mesh-expansion/istio_sidecar/guard"
 BACK_WITHIN = 60.0
 # Before the restart, in the middle of it, after it.
-REPRESENTATIVE = ("write /var/lib/istio/envoy/sidecar.env", "restart istio-auth-node-agent.service", "restart istio.service")
+REPRESENTATIVE = (
+    "write /var/lib/istio/envoy/sidecar.env",
+    "restart istio-auth-node-agent.service",
+    "restart istio.service",
+)
 Playbook = Callable[..., CompletedProcess[str]]
 
 
 def look(host: Host) -> str:
     """Settings with their dates, and the packet filter without its counters."""
     return host.check_output(
-        "cd /var/lib/istio/envoy && stat -c '%n %a %U:%G %y' *.env && cat *.env && iptables-save -t nat | grep ISTIO_ | sed 's/\\[.*\\]//'"
+        "cd /var/lib/istio/envoy && stat -c '%n %a %U:%G %y' *.env && cat *.env && iptables-save -t nat | "
+        "grep ISTIO_ | sed 's/\\[.*\\]//'"
     )
 
 
@@ -92,7 +97,9 @@ def test_killed_after_an_operation_the_old_state_comes_back(spare_vm: Host, plan
         assert comes_back(spare_vm, before), f"after {plan[number - 1]}"
 
 
-def test_killed_after_an_operation_the_next_run_completes_it(spare_vm: Host, plan: list[str], playbook: Playbook) -> None:
+def test_killed_after_an_operation_the_next_run_completes_it(
+    spare_vm: Host, plan: list[str], playbook: Playbook
+) -> None:
     before = look(spare_vm)
     for number in chosen(plan):
         kill_after(spare_vm, number)
@@ -107,7 +114,13 @@ def package(folder: Path, version: str, postinst: str) -> Path:
     """A package of our name that holds nothing."""
     control = folder / version / "DEBIAN"
     control.mkdir(parents=True)
-    fields = {"Package": "istio-sidecar", "Version": version, "Architecture": "all", "Maintainer": "x <x@localhost>", "Description": "empty"}
+    fields = {
+        "Package": "istio-sidecar",
+        "Version": version,
+        "Architecture": "all",
+        "Maintainer": "x <x@localhost>",
+        "Description": "empty",
+    }
     (control / "control").write_text("".join(f"{name}: {value}\n" for name, value in fields.items()))
     (control / "postinst").write_text(f"#!/bin/sh\n{postinst}\n")
     (control / "postinst").chmod(0o755)
@@ -128,7 +141,9 @@ def test_an_older_package_is_refused_with_its_version(spare_vm: Host, playbook: 
     assert spare_vm.package("istio-sidecar").version == version
 
 
-def test_a_package_that_cannot_be_installed_leaves_the_old_one_running(spare_vm: Host, playbook: Playbook, tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_installed_leaves_the_old_one_running(
+    spare_vm: Host, playbook: Playbook, tmp_path: Path
+) -> None:
     version = spare_vm.package("istio-sidecar").version
     since = spare_vm.check_output("systemctl show -p ExecMainStartTimestampMonotonic --value istio")
     done = install(playbook, package(tmp_path, "99", "echo out of order >&2; exit 1"))
@@ -140,7 +155,9 @@ def test_a_package_that_cannot_be_installed_leaves_the_old_one_running(spare_vm:
     assert works(spare_vm)
 
 
-def test_a_package_that_does_not_work_gives_way_to_the_old_one(spare_vm: Host, playbook: Playbook, tmp_path: Path) -> None:
+def test_a_package_that_does_not_work_gives_way_to_the_old_one(
+    spare_vm: Host, playbook: Playbook, tmp_path: Path
+) -> None:
     """It may be older; there are no units in it, and so nothing starts."""
     version = spare_vm.package("istio-sidecar").version
     done = install(playbook, package(tmp_path, "0.9", "exit 0"), "-e", "istio_sidecar_allow_downgrade=true")

@@ -101,9 +101,14 @@ def test_nothing_restarts_without_a_change(spare_vm: Host, playbook: Playbook) -
 
 def test_other_inbound_ports_restart_the_sidecar(spare_vm: Host, playbook: Playbook) -> None:
     before = started(spare_vm, "istio")
-    services = '{"mesh_vm_services": [{"name": "a", "port": 9080, "protocol": "http"}, {"name": "b", "port": 9443, "protocol": "tcp"}]}'
+    services = (
+        '{"mesh_vm_services": [{"name": "a", "port": 9080, "protocol": "http"}, {"name": "b", "port": '
+        '9443, "protocol": "tcp"}]}'
+    )
     assert apply(playbook, "-e", services) > 0
-    assert "ISTIO_INBOUND_PORTS=9080,9443" in spare_vm.file("/var/lib/istio/envoy/sidecar.env").content_string.splitlines()
+    assert (
+        "ISTIO_INBOUND_PORTS=9080,9443" in spare_vm.file("/var/lib/istio/envoy/sidecar.env").content_string.splitlines()
+    )
     assert started(spare_vm, "istio") != before
     assert apply(playbook) > 0
     assert "ISTIO_INBOUND_PORTS=9080" in spare_vm.file("/var/lib/istio/envoy/sidecar.env").content_string.splitlines()

@@ -1,4 +1,5 @@
-"""One case per thing that preflight finds: site.yml stops with a message that names object, value and fix, and changes nothing."""
+"""One case per thing that preflight finds: site.yml stops with a message that names object, value and
+fix, and changes nothing."""
 
 from __future__ import annotations
 
@@ -98,17 +99,29 @@ def output_of(playbook: Playbook, tmp_path_factory: pytest.TempPathFactory) -> C
     ("name", "patterns"),
     [
         pytest.param("missing", [r"mesh_vip: not set", r"free address"], id="missing-vip"),
-        pytest.param("missing", [r"mesh_service_cidr: not set", r"service-cluster-ip-range"], id="missing-service-cidr"),
+        pytest.param(
+            "missing", [r"mesh_service_cidr: not set", r"service-cluster-ip-range"], id="missing-service-cidr"
+        ),
         pytest.param("missing", [r"mesh_sidecar_package: not set"], id="missing-package"),
         pytest.param("malformed", [r"mesh_vip: '192\.168\.0\.300'"], id="malformed-vip"),
         pytest.param("malformed", [r"mesh_service_cidr: '10\.233\.0\.0/99'", r"prefix"], id="malformed-service-cidr"),
         pytest.param("malformed", [r"Web_1", r"lower-case"], id="malformed-service-name"),
-        pytest.param("malformed", [r"mesh_control_plane: 'istiod'", r"mesh_control_plane: citadel"], id="other-control-plane"),
-        pytest.param("malformed", [r"Secret istio\.nobody in namespace default", r"ServiceAccount nobody"], id="no-secret"),
+        pytest.param(
+            "malformed", [r"mesh_control_plane: 'istiod'", r"mesh_control_plane: citadel"], id="other-control-plane"
+        ),
+        pytest.param(
+            "malformed", [r"Secret istio\.nobody in namespace default", r"ServiceAccount nobody"], id="no-secret"
+        ),
         pytest.param("elsewhere", [r"192\.168\.7\.62 is in no subnet of the director"], id="vip-outside-the-subnet"),
         pytest.param("elsewhere", [r"99999"], id="malformed-port"),
-        pytest.param("elsewhere", [r"mesh_sidecar_package: http://192\.168\.0\.1:8000/no-such\.deb"], id="no-package-at-url"),
-        pytest.param("taken", [r"mesh_vip: 192\.168\.0\.1 is answered by another host", r"Choose a free address"], id="vip-of-another-host"),
+        pytest.param(
+            "elsewhere", [r"mesh_sidecar_package: http://192\.168\.0\.1:8000/no-such\.deb"], id="no-package-at-url"
+        ),
+        pytest.param(
+            "taken",
+            [r"mesh_vip: 192\.168\.0\.1 is answered by another host", r"Choose a free address"],
+            id="vip-of-another-host",
+        ),
         pytest.param("taken", [r"may not .*services", r"docs/rbac\.yaml"], id="no-permission"),
         pytest.param("taken", [r"mesh_sidecar_package: /nonexistent/istio-sidecar\.deb"], id="no-package-file"),
         pytest.param("node", [r"mesh_vip: 192\.168\.0\.72 is the address of k8s-node2"], id="vip-is-a-node"),
@@ -139,7 +152,13 @@ def test_a_dead_host_hides_nothing(playbook: Playbook, site: Callable[..., Path]
         inventory["all"]["children"][group]["hosts"].setdefault(name, {})["ansible_host"] = "192.168.0.250"
     path.write_text(yaml.safe_dump(inventory))
     done = playbook("site.yml", "-e", "mesh_dns_namespace=Kube", inventory=path)
-    refused(done, r"lvs1: it cannot be reached", r"dead: it cannot be reached", r"mesh_dns_namespace: 'Kube'", r"dead: mesh_vm_services is not set")
+    refused(
+        done,
+        r"lvs1: it cannot be reached",
+        r"dead: it cannot be reached",
+        r"mesh_dns_namespace: 'Kube'",
+        r"dead: mesh_vm_services is not set",
+    )
 
 
 def test_api_cannot_be_reached(playbook: Playbook, tmp_path: Path) -> None:
@@ -148,15 +167,24 @@ def test_api_cannot_be_reached(playbook: Playbook, tmp_path: Path) -> None:
         cluster["cluster"]["server"] = "https://192.168.0.1:9"
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(document))
-    refused(playbook("site.yml", "-e", f"mesh_kubeconfig={kubeconfig}"), r"https://192\.168\.0\.1:9", r"mesh_kubeconfig")
+    refused(
+        playbook("site.yml", "-e", f"mesh_kubeconfig={kubeconfig}"), r"https://192\.168\.0\.1:9", r"mesh_kubeconfig"
+    )
 
 
 def test_package_for_another_architecture(playbook: Playbook, tmp_path: Path) -> None:
     control = tmp_path / "package/DEBIAN/control"
     control.parent.mkdir(parents=True)
-    control.write_text("Package: istio-sidecar\nVersion: 1.0.5\nArchitecture: arm64\nMaintainer: nobody <nobody@localhost>\nDescription: test\n")
+    control.write_text(
+        "Package: istio-sidecar\nVersion: 1.0.5\nArchitecture: arm64\n"
+        "Maintainer: nobody <nobody@localhost>\nDescription: test\n"
+    )
     package = tmp_path / "istio-sidecar.deb"
-    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", str(tmp_path / "package"), str(package)], check=True, capture_output=True)
+    subprocess.run(
+        ["dpkg-deb", "--build", "--root-owner-group", str(tmp_path / "package"), str(package)],
+        check=True,
+        capture_output=True,
+    )
     checksum = subprocess.run(["sha256sum", str(package)], check=True, capture_output=True, text=True).stdout.split()[0]
     done = playbook("site.yml", "-e", f"mesh_sidecar_package={package} mesh_sidecar_checksum=sha256:{checksum}")
     refused(done, r"arm64", r"(amd64|x86_64)", r"istio-sidecar\.deb")
@@ -178,8 +206,8 @@ def test_unsupported_system(playbook: Playbook, other_system: None) -> None:
 
 @pytest.fixture
 def ipvs_mode(connect: Callable[[str], Host]) -> Iterator[None]:
-    """A node looks like one whose kube-proxy runs in ipvs mode: an interface of that name is there, and the node answers for
-    every address on any interface."""
+    """A node looks like one whose kube-proxy runs in ipvs mode:
+    an interface of that name is there, and the node answers for every address on any interface."""
     node = connect("k8s-node2")
     node.check_output("ip link add kube-ipvs0 type bridge")
     yield

@@ -1,5 +1,5 @@
-"""With policy checks on, requests to the VM fail, because the VM cannot reach the policy server; verify.yml says so and names the
-setting; mesh_policy fixes it and leaves the rest of the mesh document as it was."""
+"""With policy checks on, requests to the VM fail, because the VM cannot reach the policy server; verify.yml says so and
+names the setting; mesh_policy fixes it and leaves the rest of the mesh document as it was."""
 
 from __future__ import annotations
 
@@ -71,11 +71,18 @@ def test_verify_explains(checks_on: None, playbook: Playbook) -> None:
     text = " ".join(done.stdout.split())
     assert "R17" in text
     # What is unreachable, from where, and which setting fixes it.
-    for words in ("istio-policy.istio-system.svc.cluster.local", "deb-nginx01", "disablePolicyChecks", "policyCheckFailOpen"):
+    for words in (
+        "istio-policy.istio-system.svc.cluster.local",
+        "deb-nginx01",
+        "disablePolicyChecks",
+        "policyCheckFailOpen",
+    ):
         assert words in text, words
 
 
-def test_check_mode_announces_the_fix_and_changes_nothing(checks_on: None, playbook: Playbook, core: client.CoreV1Api) -> None:
+def test_check_mode_announces_the_fix_and_changes_nothing(
+    checks_on: None, playbook: Playbook, core: client.CoreV1Api
+) -> None:
     before = mesh_document(core)
     done = playbook("site.yml", "--tags", "mesh_policy", "--check", "--diff", "-e", VARIABLES)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -85,7 +92,9 @@ def test_check_mode_announces_the_fix_and_changes_nothing(checks_on: None, playb
     assert mesh_document(core) == before
 
 
-def test_mesh_policy_fixes_it(checks_on: None, playbook: Playbook, pod: Pod, document_before: str, core: client.CoreV1Api) -> None:
+def test_mesh_policy_fixes_it(
+    checks_on: None, playbook: Playbook, pod: Pod, document_before: str, core: client.CoreV1Api
+) -> None:
     done = playbook("site.yml", "--tags", "mesh_policy", "-e", VARIABLES)
     assert done.returncode == 0, done.stdout[-4000:]
     wait_for("the page", lambda: "Welcome to nginx!" in page(pod))

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Duplicate-address probe by ARP (RFC 5227): the question, whose answer counts, the exchange. Private to the collection."""
+"""Duplicate-address probe by ARP (RFC 5227): the question, whose answer counts, the exchange.
+Private to the collection."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def probe(interface: str, address: str, count: int = 3, wait: float = 0.5) -> li
                 raw.send(probe_frame(own_mac, address))
                 found.update(_listen(raw, own_mac, address, time.monotonic() + wait))
     except OSError as exc:
-        raise HostError(f"Cannot probe {address} on {interface}: {exc}. Run as root, and check the interface's name and state.") from exc
+        raise HostError(
+            f"Cannot probe {address} on {interface}: {exc}. Run as root, and check the interface's name and state."
+        ) from exc
     return sorted(found)
 
 

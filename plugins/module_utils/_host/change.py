@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is to be done on a host as a list of operations, and doing it: in order, guarded, all or nothing.
 
-A role's plan is a pure function that gives operations; check mode, the diff and the real run read the same list. Private to
-the collection.
+A role's plan is a pure function that gives operations; check mode, the diff and the real run read the same list.
+Private to the collection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Put:
     validate: t.Sequence[str] = ()
 
     def __str__(self) -> str:
-        verb = {paths.ABSENT: "remove", paths.DIRECTORY: "make directory", paths.LINK: "link"}.get(self.wanted.kind, "write")
+        verb = {paths.ABSENT: "remove", paths.DIRECTORY: "make directory", paths.LINK: "link"}.get(
+            self.wanted.kind, "write"
+        )
         return f"{verb} {self.path}"
 
     def run(self) -> None:
@@ -101,8 +103,14 @@ class Broken(HostError):
         self.operation, self.reason, self.done, self.restored = operation, reason, list(done), restored
 
 
-def apply(role: str, operations: t.Sequence[Operation], before: guard.Before, after: t.Callable[[Operation], None] | None = None) -> list[str]:
-    """Do all of it, or leave the host as it was. Gives what was done, and leaves the guard's timer running for the proof.
+def apply(
+    role: str,
+    operations: t.Sequence[Operation],
+    before: guard.Before,
+    after: t.Callable[[Operation], None] | None = None,
+) -> list[str]:
+    """Do all of it, or leave the host as it was. Gives what was done, and leaves the guard's
+    timer running for the proof.
 
     ``after`` is called after each operation.
     """
@@ -118,7 +126,9 @@ def apply(role: str, operations: t.Sequence[Operation], before: guard.Before, af
             try:
                 guard.put_back(role)
             except HostError as worse:
-                raise Broken(operation, f"{exc}. Putting back what was done failed as well: {worse}", done, False) from exc
+                raise Broken(
+                    operation, f"{exc}. Putting back what was done failed as well: {worse}", done, False
+                ) from exc
             if isinstance(exc, HostError):
                 raise Broken(operation, str(exc), done, True) from exc
             raise
@@ -145,7 +155,8 @@ class _Watch:
         self.armed_at = time.monotonic()
         if guard.fired(self.role):
             raise HostError(
-                f"it took {passed:.0f} s, and after {guard.SECONDS} s the guard put the old state back. Find out what is slow on this host, and run again"
+                f"it took {passed:.0f} s, and after {guard.SECONDS} s the guard put the old state back. "
+                "Find out what is slow on this host, and run again"
             )
 
 
@@ -155,12 +166,15 @@ def touched(operations: t.Sequence[Operation]) -> list[str]:
 
 
 def diff(operations: t.Sequence[Operation], actual: t.Mapping[str, PathState]) -> list[dict[str, str]]:
-    """For C(--diff): each file before and after. Content that is nobody's business is not in a PathState to begin with."""
+    """For C(--diff): each file before and after. Content that is nobody's business is not in a
+    PathState to begin with."""
     shown = []
     for operation in operations:
         if isinstance(operation, Put):
             before, after = _text(actual.get(operation.path, paths.NOTHING)), _text(operation.wanted)
-            shown.append({"before_header": operation.path, "after_header": operation.path, "before": before, "after": after})
+            shown.append(
+                {"before_header": operation.path, "after_header": operation.path, "before": before, "after": after}
+            )
     return shown
 
 

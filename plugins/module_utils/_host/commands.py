@@ -26,7 +26,16 @@ def run(argv: t.Sequence[str], stdin: str | None = None, seconds: float = SECOND
     """Run a program to its end, whatever that is."""
     environment = {**os.environ, **_ENVIRONMENT, "PATH": _PATH}
     try:
-        done = subprocess.run(list(argv), input=stdin, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=seconds, check=False)
+        done = subprocess.run(
+            list(argv),
+            input=stdin,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
     except FileNotFoundError:
         return Result(127, "", f"{argv[0]} is not installed")
     except subprocess.TimeoutExpired:

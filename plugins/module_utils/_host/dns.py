@@ -81,7 +81,11 @@ def problem(answer: Answer, expect: t.Sequence[str] | None, empty: bool) -> str 
     """Why an answer is not the wanted one, or None; without addresses to expect, any address will do."""
     said = ", ".join(answer.addresses) or answer.rcode + (" without an address" if answer.rcode == "NOERROR" else "")
     if empty:
-        return None if answer.rcode == "NOERROR" and not answer.addresses else f"answers {said}, expected NOERROR without an address"
+        return (
+            None
+            if answer.rcode == "NOERROR" and not answer.addresses
+            else f"answers {said}, expected NOERROR without an address"
+        )
     if answer.rcode != "NOERROR" or not answer.addresses:
         return f"answers {said}, expected {', '.join(expect or []) or 'an address'}"
     wanted = tuple(sorted(str(ipaddress.ip_address(item)) for item in expect or []))

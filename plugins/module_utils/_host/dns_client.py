@@ -41,7 +41,9 @@ def ask(server: str, port: int, name: str, kind: str, protocol: str, timeout: fl
     return ask(server, port, name, kind, "tcp", timeout) if answer.truncated else answer
 
 
-def tries(query: t.Mapping[str, t.Any], ask_once: t.Callable[[], dns.Answer], attempts: int, sleep: t.Callable[[float], None]) -> t.Iterator[dict[str, t.Any]]:
+def tries(
+    query: t.Mapping[str, t.Any], ask_once: t.Callable[[], dns.Answer], attempts: int, sleep: t.Callable[[float], None]
+) -> t.Iterator[dict[str, t.Any]]:
     """What each attempt gave, until the answer is the expected one or no attempt is left."""
     for attempt in range(max(1, attempts)):
         if attempt:
@@ -51,7 +53,9 @@ def tries(query: t.Mapping[str, t.Any], ask_once: t.Callable[[], dns.Answer], at
             answer = ask_once()
         # A name that idna cannot encode is a UnicodeError.
         except (OSError, dns.DnsError, UnicodeError) as exc:
-            result["problem"] = "does not answer in time" if isinstance(exc, socket.timeout) else f"does not answer: {exc}"
+            result["problem"] = (
+                "does not answer in time" if isinstance(exc, socket.timeout) else f"does not answer: {exc}"
+            )
             yield result
             continue
         problem = dns.problem(answer, query["expect"], query["empty"])

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was on a host before a role of this collection changed it for the first time, in one format for all roles.
 
-C(/var/lib/mesh-expansion/ROLE/footprint.json), written before the first change and never again: with it the role's removal
-puts everything back. Private to the collection.
+C(/var/lib/mesh-expansion/ROLE/footprint.json), written before the first change and never again:
+with it the role's removal puts everything back. Private to the collection.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class Footprint:
         try:
             shown = json.loads(text)
             if shown["version"] != VERSION:
-                raise HostError(f"{where} has the version {shown['version']}, and this collection knows {VERSION}: use the one that wrote it.")
+                raise HostError(
+                    f"{where} has the version {shown['version']}, and this collection knows {VERSION}: "
+                    "use the one that wrote it."
+                )
             return cls(
                 role=shown["role"],
                 paths={path: PathState.from_dict(state) for path, state in shown["paths"].items()},
@@ -72,7 +75,8 @@ class Footprint:
             )
         except (ValueError, LookupError, TypeError, AttributeError) as exc:
             raise HostError(
-                f"{where} cannot be read ({exc}): it says how this host was before. Put it right from a backup; without it nothing can be put back."
+                f"{where} cannot be read ({exc}): it says how this host was before. Put it right from a backup; "
+                "without it nothing can be put back."
             ) from exc
 
 

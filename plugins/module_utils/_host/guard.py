@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A timer on the host that puts the old state back, unless the run proves in time that the host can still be reached.
 
-Before the first change everything that the run will touch is copied beside a script that puts it back; a transient timer of
-systemd starts it. A step that fails starts the same script at once. It needs neither Ansible nor Python, for a run that was
-cut leaves neither behind. Private to the collection.
+Before the first change everything that the run will touch is copied beside a script that puts it back; a transient
+timer of systemd starts it. A step that fails starts the same script at once. It needs neither Ansible nor Python, for a
+run that was cut leaves neither behind. Private to the collection.
 """
 
 from __future__ import annotations
@@ -76,13 +76,20 @@ def _back(path: str, state: PathState, number: int) -> list[str]:
     quoted, beside = shlex.quote(path), shlex.quote(f"{path}.mesh-expansion-back")
     owner = shlex.quote(f"{state.owner}:{state.group}")
     if state.kind == paths.LINK:
-        return [f"ln -sfn -- {shlex.quote(state.target)} {beside}{_dated(state, beside)} && mv -f -T -- {beside} {quoted}"]
+        return [
+            f"ln -sfn -- {shlex.quote(state.target)} {beside}{_dated(state, beside)} && mv -f -T -- {beside} {quoted}"
+        ]
     if state.kind == paths.DIRECTORY:
         return [f"mkdir -p -- {quoted} && chown {owner} {quoted} && chmod {state.mode} {quoted}"]
     if state.kind == paths.FILE and state.content is None:
         return [f"chown {owner} {quoted} && chmod {state.mode} {quoted}"]
     if state.kind == paths.FILE:
-        return [f"cp -- {number} {beside} && chown {owner} {beside} && chmod {state.mode} {beside}{_dated(state, beside)} && mv -f -T -- {beside} {quoted}"]
+        return [
+            (
+                f"cp -- {number} {beside} && chown {owner} {beside} && chmod {state.mode} "
+                f"{beside}{_dated(state, beside)} && mv -f -T -- {beside} {quoted}"
+            )
+        ]
     return []
 
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files, links and directories of a host as values: read them, compare them, put them in place. Private to the collection."""
+"""Files, links and directories of a host as values: read them, compare them, put them in place.
+Private to the collection."""
 
 from __future__ import annotations
 
@@ -106,12 +107,14 @@ def read_text(path: str) -> str | None:
 
 
 def beside(path: str, purpose: str = "") -> str:
-    """Where the new file is made before it takes its place: hidden, so that programs which read a whole folder pass it over."""
+    """Where the new file is made before it takes its place:
+    hidden, so that programs which read a whole folder pass it over."""
     return f"{os.path.dirname(path)}/.{os.path.basename(path)}.mesh-expansion{purpose}"
 
 
 def put(path: str, wanted: PathState) -> None:
-    """Make the path what is wanted. Files and links are renamed into place: at every moment there is the old or the new one."""
+    """Make the path what is wanted. Files and links are renamed into place:
+    at every moment there is the old or the new one."""
     try:
         if wanted.kind == ABSENT:
             _remove(path)

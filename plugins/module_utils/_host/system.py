@@ -24,7 +24,9 @@ def facts() -> dict[str, t.Any]:
         "distribution": get_distribution() or "",
         "distribution_version": get_distribution_version() or "",
         "interfaces": interfaces,
-        "addresses": [str(place.address) for place in places if place.address.version == 4 and not place.address.is_loopback],
+        "addresses": [
+            str(place.address) for place in places if place.address.version == 4 and not place.address.is_loopback
+        ],
     }
 
 

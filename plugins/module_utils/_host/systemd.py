@@ -38,7 +38,9 @@ def look(names: t.Sequence[str]) -> dict[str, UnitState]:
 
 def parse(text: str, names: t.Sequence[str]) -> dict[str, UnitState]:
     """One block for each unit that was asked for, in that order; an alias answers by its unit's own name."""
-    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")]
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")
+    ]
     return {name: _state(block) for name, block in zip(names, blocks)}
 
 

@@ -24,7 +24,8 @@ _READ_ATTEMPTS = 3
 _LIST_ATTEMPTS = 6
 
 _NO_PERMISSION = (
-    "no permission to use IPVS: the kernel wants CAP_NET_ADMIN in the initial user namespace, so run as root (become: true), not in an unprivileged container"
+    "no permission to use IPVS: the kernel wants CAP_NET_ADMIN in the initial user namespace, so run as root "
+    "(become: true), not in an unprivileged container"
 )
 
 T = t.TypeVar("T")
@@ -59,14 +60,16 @@ class Client:
 
     @classmethod
     def open(cls, load: bool = True, channel: Channel | None = None) -> Client:
-        """The kernel looks for the module itself when asked for the family; `load` adds modprobe, for kernels without that alias."""
+        """The kernel looks for the module itself when asked for the family;
+        `load` adds modprobe, for kernels without that alias."""
         channel = channel or Channel()
         try:
             return cls(channel, channel.family(codec.FAMILY, codec.MODULE if load else None))
         except FamilyMissingError:
             channel.close()
             raise ModuleMissingError(
-                f"the kernel has no IPVS: load the module {codec.MODULE} (it may be missing from this kernel's packages or be blacklisted)"
+                f"the kernel has no IPVS: load the module {codec.MODULE} (it may be missing from this "
+                "kernel's packages or be blacklisted)"
             ) from None
         except NetlinkError as exc:
             channel.close()
@@ -82,7 +85,8 @@ class Client:
         self.close()
 
     def read(self, wanted: Choice = _all) -> dict[model.ServiceKey, model.Entry]:
-        """All services, each with its real servers. Those of services that are not wanted are not read and come out empty."""
+        """All services, each with its real servers.
+        Those of services that are not wanted are not read and come out empty."""
 
         def attempt() -> dict[model.ServiceKey, model.Entry]:
             decoder = codec.ReplyDecoder()
@@ -92,7 +96,10 @@ class Client:
                 servers: dict[model.ServerKey, model.RealServer] = {}
                 if wanted(key):
                     decode = functools.partial(decoder.server, family=key.family)
-                    servers = {server[:2]: server for server in self._dump(codec.get_servers(key), decode, "list the real servers of a service")}
+                    servers = {
+                        server[:2]: server
+                        for server in self._dump(codec.get_servers(key), decode, "list the real servers of a service")
+                    }
                 table[key] = model.Entry(service, servers)
             return table
 
@@ -121,9 +128,13 @@ class Client:
         def attempt() -> dict[str, t.Any]:
             decoder = codec.ReplyDecoder()
             found: dict[str, t.Any] = {}
-            for reply in self._channel.call(self._family, codec.command(codec.GET_INFO), decoder.info, "tell its version"):
+            for reply in self._channel.call(
+                self._family, codec.command(codec.GET_INFO), decoder.info, "tell its version"
+            ):
                 found.update(reply)
-            timeouts = self._channel.call(self._family, codec.command(codec.GET_CONFIG), decoder.timeouts, "tell its timeouts")
+            timeouts = self._channel.call(
+                self._family, codec.command(codec.GET_CONFIG), decoder.timeouts, "tell its timeouts"
+            )
             found["timeouts"] = timeouts[0] if timeouts else {}
             found["daemons"] = self._dump(codec.command(codec.GET_DAEMON), decoder.daemon, "list the sync daemons")
             return found
@@ -133,7 +144,8 @@ class Client:
     def apply(self, operations: t.Sequence[Operation]) -> Report:
         """Applies operations in order, many per system call.
 
-        After a failure the rest of its phase is still applied, but nothing is deleted: what the deletions rely on may be missing.
+        After a failure the rest of its phase is still applied, but nothing is deleted:
+        what the deletions rely on may be missing.
         """
         report = Report()
         chunks = list(self._chunks(operations))
@@ -160,7 +172,8 @@ class Client:
         return report
 
     def _chunks(self, operations: t.Sequence[Operation]) -> t.Iterator[tuple[list[Operation], list[bytes]]]:
-        """Never with additions and deletions in one chunk, nor with a new service at the end, parted from its first real server."""
+        """Never with additions and deletions in one chunk, nor with a new service at the end, parted
+        from its first real server."""
         chunk: list[Operation] = []
         payloads: list[bytes] = []
         size = 0
@@ -180,11 +193,13 @@ class Client:
         if chunk:
             yield chunk, payloads
 
-    def _services(self, decode: t.Callable[[bytearray, int, int], T], key: t.Callable[[T], model.ServiceKey]) -> list[T]:
+    def _services(
+        self, decode: t.Callable[[bytearray, int, int], T], key: t.Callable[[T], model.ServiceKey]
+    ) -> list[T]:
         """The kernel remembers how far a list is told by counting the services of all network namespaces.
 
-        So it skips some if others go meanwhile, wherever they are. Two lists in a row have to agree; if somebody changes services
-        all the time, the last one has to do.
+        So it skips some if others go meanwhile, wherever they are. Two lists in a row have to agree;
+        if somebody changes services all the time, the last one has to do.
         """
         found: list[T] = []
         told: set[model.ServiceKey] | None = None
@@ -247,14 +262,23 @@ def explain(operation: Operation, number: int) -> str:
     if number == errno.EPERM:
         return _NO_PERMISSION
     if number == errno.ENOENT and operation.kind in (ADD_SERVICE, SET_SERVICE):
-        engine = f" or the persistence engine {service.engine} (module ip_vs_pe_{service.engine})" if service.engine else ""
-        return f"the kernel does not find the scheduler {service.scheduler} (module ip_vs_{service.scheduler}){engine}: load it, or choose another"
+        engine = (
+            f" or the persistence engine {service.engine} (module ip_vs_pe_{service.engine})" if service.engine else ""
+        )
+        return (
+            f"the kernel does not find the scheduler {service.scheduler} (module ip_vs_{service.scheduler}){engine}: "
+            "load it, or choose another"
+        )
     if number == errno.ENOPROTOOPT:
         return "the kernel module ip_vs is being unloaded"
     if number == errno.EAFNOSUPPORT:
         return "this kernel has no IPv6 in IPVS"
     if operation.server is not None and number == errno.EINVAL:
         mixed = model.family_of(operation.server.address) != service.key.family
-        reason = "a family other than the service's is impossible while a sync daemon runs" if mixed else "its address is no unicast address for this host"
+        reason = (
+            "a family other than the service's is impossible while a sync daemon runs"
+            if mixed
+            else "its address is no unicast address for this host"
+        )
         return f"the kernel finds the real server invalid; possibly {reason}"
     return f"the kernel says {error_text(number)}"

@@ -112,7 +112,9 @@ def _number(number: int, form: str, value: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=1024)
-def _qualities(forwarding: int, weight: int, upper: int, lower: int, tunnel_type: int, tunnel_port: int, tunnel_flags: int) -> bytes:
+def _qualities(
+    forwarding: int, weight: int, upper: int, lower: int, tunnel_type: int, tunnel_port: int, tunnel_flags: int
+) -> bytes:
     """All of a real server but where it is. Cached, since a table has many that are alike in this."""
     return (
         _number(_D_FORWARDING, "=I", forwarding)
@@ -181,7 +183,9 @@ class ReplyDecoder:
     def server_state(self, buffer: bytes | bytearray, start: int, end: int, family: int) -> model.ServerState:
         values = self._dest.read(*self._nest(_DEST, buffer, start, end))
         counts = (count or 0 for count in values[-4:-1])
-        return model.ServerState(self._to_server(values, family), model.Connections(*counts), self._counters(values[-1]))
+        return model.ServerState(
+            self._to_server(values, family), model.Connections(*counts), self._counters(values[-1])
+        )
 
     def timeouts(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, int]:
         return dict(zip(("tcp", "tcp_fin", "udp"), _complete(self._config.read(buffer, start, end))))
@@ -192,7 +196,11 @@ class ReplyDecoder:
 
     def daemon(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, t.Any]:
         state, interface, number = _complete(self._daemon.read(*self._nest(_DAEMON, buffer, start, end)))
-        return {"state": {1: "master", 2: "backup"}.get(state, "unknown"), "mcast_interface": interface, "syncid": number}
+        return {
+            "state": {1: "master", 2: "backup"}.get(state, "unknown"),
+            "mcast_interface": interface,
+            "syncid": number,
+        }
 
     def _nest(self, number: int, buffer: bytes | bytearray, start: int, end: int) -> tuple[bytes | bytearray, int, int]:
         """Where the attributes of a reply's nest are."""
@@ -215,11 +223,15 @@ class ReplyDecoder:
             _complete((protocol, address, port))
             key = model.ServiceKey(0, family, protocol, _packed(address, family), socket.ntohs(port))
         order: t.Literal["little", "big"] = sys.byteorder if family == socket.AF_INET6 else "big"
-        return model.Service(key, scheduler, flags & ~model.HASHED, timeout, int.from_bytes(netmask, order), engine or "")
+        return model.Service(
+            key, scheduler, flags & ~model.HASHED, timeout, int.from_bytes(netmask, order), engine or ""
+        )
 
     @staticmethod
     def _to_server(values: tuple[t.Any, ...], family: int) -> model.RealServer:
-        address, port, forwarding, weight, upper, lower, tunnel_type, tunnel_port, tunnel_flags, own_family = values[:10]
+        address, port, forwarding, weight, upper, lower, tunnel_type, tunnel_port, tunnel_flags, own_family = values[
+            :10
+        ]
         if None in values[:6]:
             raise DecodeError("a reply about a real server is not complete")
         # Kernels before 3.18 do not send the family: it is the service's.

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real servers that get no new connections: which, until when, and a whole node of a table. Private to the collection.
 
-The first half is over values of the package, the second half over services in the form of the modules' options: what a user
-left out stays left out.
+The first half is over values of the package, the second half over services in the form of the modules' options:
+what a user left out stays left out.
 """
 
 from __future__ import annotations
@@ -68,14 +68,19 @@ def wait_drained(
     clock: t.Callable[[], float] = time.monotonic,
     sleep: t.Callable[[float], None] = time.sleep,
 ) -> list[Drained]:
-    """Looks until no drained server has a connection, or the time is over. Servers that are not in the table have none."""
+    """Looks until no drained server has a connection, or the time is over.
+    Servers that are not in the table have none."""
     keys = drained_keys(wanted)
     if not keys:
         return []
     started = clock()
     services = {service for service, _server in keys}
     while True:
-        counts = {(state.service.key, server.server.key): server.connections for state in read_states(services.__contains__) for server in state.servers}
+        counts = {
+            (state.service.key, server.server.key): server.connections
+            for state in read_states(services.__contains__)
+            for server in state.servers
+        }
         found = []
         for service, server in keys:
             connections = counts.get((service, server), model.Connections())
@@ -150,7 +155,9 @@ def drained(services: t.Sequence[Service], addresses: t.Sequence[str]) -> list[d
     return result
 
 
-def node_plan(services: t.Sequence[Service], address: str, weights: t.Mapping[str, t.Mapping[str, int]] | None = None) -> dict[str, t.Any]:
+def node_plan(
+    services: t.Sequence[Service], address: str, weights: t.Mapping[str, t.Mapping[str, int]] | None = None
+) -> dict[str, t.Any]:
     """How a node is taken out of all its services, and put back with the weights that it had.
 
     A service that the weights do not name was added while the node was out; it gets the weight 1.
@@ -163,7 +170,9 @@ def node_plan(services: t.Sequence[Service], address: str, weights: t.Mapping[st
         servers = _servers(service)
         mine = [server for server in servers if address_of(server["real_server"]) == node]
         remembered = weights.get(name, {})
-        back = {server["real_server"]: {**server, "weight": remembered.get(server["real_server"], 1)} for server in mine}
+        back = {
+            server["real_server"]: {**server, "weight": remembered.get(server["real_server"], 1)} for server in mine
+        }
         everybody = [back.get(server["real_server"], server) for server in servers]
         plan["undrained"].append({**_options(service), "real_servers": everybody})
         if not mine:

@@ -3,22 +3,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stand-alone loader of saved IPVS tables, for the time of boot. Private to the collection.
 
-Needs Python 3.9 and its standard library. Copy the directories `_netlink` and `_ipvs` side by side below a directory, say
-/usr/local/lib/mesh-expansion/mesh_ipvs/, and with PYTHONPATH=/usr/local/lib/mesh-expansion (or as working directory) run
+Needs Python 3.9 and its standard library. Copy the directories `_netlink` and `_ipvs` side by side below a directory,
+say /usr/local/lib/mesh-expansion/mesh_ipvs/, and with PYTHONPATH=/usr/local/lib/mesh-expansion (or as working
+directory) run
 
-  python3 -m mesh_ipvs._ipvs.loader --restore FILE          reconcile the kernel's table with the file
-  python3 -m mesh_ipvs._ipvs.loader --check FILE            only validate the file (fits `validate:` of ansible.builtin.copy)
-  python3 -m mesh_ipvs._ipvs.loader --diff FILE             validate, and print what --restore would do; writes nothing
-  python3 -m mesh_ipvs._ipvs.loader --dump [--vip A]...     print the kernel's table, or the part on some addresses, in the file's form
-  python3 -m mesh_ipvs._ipvs.loader --save FILE [--vip A]...  write that to the file, atomically
+  python3 -m mesh_ipvs._ipvs.loader --restore FILE
+      reconcile the kernel's table with the file
+  python3 -m mesh_ipvs._ipvs.loader --check FILE
+      only validate the file (fits `validate:` of ansible.builtin.copy)
+  python3 -m mesh_ipvs._ipvs.loader --diff FILE
+      validate, and print what --restore would do; writes nothing
+  python3 -m mesh_ipvs._ipvs.loader --dump [--vip A]...
+      print the kernel's table, or the part on some addresses, in the file's form
+  python3 -m mesh_ipvs._ipvs.loader --save FILE [--vip A]...
+      write that to the file, atomically
 
-The file is JSON: {"format": "mesh.expansion/ipvs-table", "version": 1, "vips": ["192.168.0.62"], "services": [...]}, where services
-has the form of the option `services` of mesh.expansion.ipvs_table. `vips` are the addresses that belong to this table alone:
---restore removes other services on them, and other real servers of the listed services, and touches nothing else.
-It never flushes, so running it again is harmless, and so is running it on a table that serves traffic.
+The file is JSON: {"format": "mesh.expansion/ipvs-table", "version": 1, "vips": ["192.168.0.62"], "services": [...]},
+where services has the form of the option `services` of mesh.expansion.ipvs_table. `vips` are the addresses that belong
+to this table alone: --restore removes other services on them, and other real servers of the listed services, and
+touches nothing else. It never flushes, so running it again is harmless, and so is running it on a table that serves
+traffic.
 
 The whole file is validated before the first write. Exit status: 0 done; 1 some operations failed (each is printed);
-2 bad arguments, or a file that is not valid or cannot be read or written (nothing was changed); 3 IPVS is not available.
+2 bad arguments, or a file that is not valid or cannot be read or written (nothing was changed);
+3 IPVS is not available.
 """
 
 from __future__ import annotations
@@ -68,7 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument("--diff", metavar="FILE", help="print what --restore would do")
     action.add_argument("--dump", action="store_true", help="print the kernel's table in the file's form")
     action.add_argument("--save", metavar="FILE", help="write the kernel's table to the file")
-    parser.add_argument("--vip", action="append", default=[], metavar="ADDRESS", help="with --dump and --save: only services on this address")
+    parser.add_argument(
+        "--vip",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="with --dump and --save: only services on this address",
+    )
     return parser
 
 

@@ -89,7 +89,8 @@ class Service:
 
 
 class RealServer(t.NamedTuple):
-    """A real server. A named tuple and no dataclass, because a table has tens of thousands of them and they are made on every read."""
+    """A real server. A named tuple and no dataclass, because a table has tens of thousands of them and
+    they are made on every read."""
 
     address: bytes
     port: int

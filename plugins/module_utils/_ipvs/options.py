@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Virtual services in the form of the modules' options: read and validated, and written. Private to the collection.
 
-Whatever ipvsadm refuses is refused here, also where the kernel would take it, and whatever the kernel is known to refuse,
-so that a bad entry is found before the first write.
+Whatever ipvsadm refuses is refused here, also where the kernel would take it, and whatever the kernel is known to
+refuse, so that a bad entry is found before the first write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from . import model
 from .errors import ValidationError
 from .wanted import ABSENT, DRAINED, PRESENT, Wanted, WantedServer
 
-# ipvsadm's bounds. The kernel would take more, but it keeps timeouts in ticks, which wrap, and weights as signed numbers.
+# ipvsadm's bounds. The kernel would take more, but it keeps timeouts in ticks, which wrap,
+# and weights as signed numbers.
 MAX_TIMEOUT = 31 * 86400
 MAX_WEIGHT = 2**31 - 1
 MAX_THRESHOLD = 2**31 - 1
@@ -69,7 +70,9 @@ def parse_services(entries: t.Any, name: str = "services") -> list[Wanted]:
             continue
         first = seen.setdefault(found.service.key, index)
         if first != index:
-            problems.append(f"{place} ({found.service.key}): the same virtual service is in {name}[{first}]: merge the two")
+            problems.append(
+                f"{place} ({found.service.key}): the same virtual service is in {name}[{first}]: merge the two"
+            )
         wanted.append(found)
     if problems:
         raise ValidationError(problems)
@@ -140,7 +143,9 @@ def _key(values: t.Mapping[str, t.Any]) -> model.ServiceKey:
     if port is None:
         raise _EntryError(f"{given[0]} {values[given[0]]!r} has no port: write ADDRESS:PORT")
     if _is_multicast(address):
-        raise _EntryError(f"{given[0]} {values[given[0]]!r} is a multicast address: a virtual service needs a unicast address")
+        raise _EntryError(
+            f"{given[0]} {values[given[0]]!r} is a multicast address: a virtual service needs a unicast address"
+        )
     protocol = model.PROTOCOLS[given[0].split("_", 1)[0]]
     return model.ServiceKey(0, model.family_of(address), protocol, address, port)
 
@@ -174,7 +179,9 @@ def _sched_flags(scheduler: str, names: t.Any) -> int:
     flags = 0
     for name in names or ():
         if not isinstance(name, str) or name not in known:
-            raise _EntryError(f"sched_flags: {name!r} is not a flag of the scheduler {scheduler}: possible are {', '.join(known)}")
+            raise _EntryError(
+                f"sched_flags: {name!r} is not a flag of the scheduler {scheduler}: possible are {', '.join(known)}"
+            )
         flags |= known[name]
     return flags
 
@@ -210,7 +217,10 @@ def _servers(service: model.Service, entries: t.Sequence[t.Any], place: str, pro
             continue
         first = seen.setdefault(found.server.key, index)
         if first != index:
-            problems.append(f"{place}: real_servers[{index}] ({found.server.name}): the same real server is in real_servers[{first}]: remove one")
+            problems.append(
+                f"{place}: real_servers[{index}] ({found.server.name}): "
+                f"the same real server is in real_servers[{first}]: remove one"
+            )
         wanted.append(found)
     return wanted
 

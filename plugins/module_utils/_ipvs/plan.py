@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The smallest sequence of operations that leads from the actual to the wanted table. Pure. Private to the collection."""
+"""The smallest sequence of operations that leads from the actual to the wanted table. Pure.
+Private to the collection."""
 
 from __future__ import annotations
 
@@ -29,7 +30,11 @@ class Operation(t.NamedTuple):
         """As the command line of ipvsadm that does the same."""
         key = self.service.key
         if self.server is None:
-            return f"-D {key}" if self.kind == DELETE_SERVICE else f"-{'A' if self.kind == ADD_SERVICE else 'E'} {self.service.arguments}"
+            return (
+                f"-D {key}"
+                if self.kind == DELETE_SERVICE
+                else f"-{'A' if self.kind == ADD_SERVICE else 'E'} {self.service.arguments}"
+            )
         if self.kind == DELETE_SERVER:
             return f"-d {key} -r {self.server.name}"
         return f"-{'a' if self.kind == ADD_SERVER else 'e'} {key} -r {self.server.arguments}"
@@ -39,8 +44,11 @@ class Operation(t.NamedTuple):
         return self.kind in DELETIONS
 
 
-def plan(actual: model.Table, wanted: t.Sequence[Wanted], purge: str = PURGE_SERVERS, vips: t.Collection[bytes] = ()) -> list[Operation]:
-    """Additions and changes come first, deletions last: there is always a real server to go to, if there was one and will be one."""
+def plan(
+    actual: model.Table, wanted: t.Sequence[Wanted], purge: str = PURGE_SERVERS, vips: t.Collection[bytes] = ()
+) -> list[Operation]:
+    """Additions and changes come first, deletions last:
+    there is always a real server to go to, if there was one and will be one."""
     build: list[Operation] = []
     remove: list[Operation] = []
     for one in wanted:

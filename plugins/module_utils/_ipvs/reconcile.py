@@ -28,7 +28,9 @@ class Outcome:
     drained: list[Drained] = dataclasses.field(default_factory=list)
 
 
-def concerned(wanted: t.Sequence[Wanted], purge: str, vips: t.Collection[bytes]) -> t.Callable[[model.ServiceKey], bool]:
+def concerned(
+    wanted: t.Sequence[Wanted], purge: str, vips: t.Collection[bytes]
+) -> t.Callable[[model.ServiceKey], bool]:
     """Which services' real servers have to be known for a plan."""
     keys = {one.service.key for one in wanted}
 
@@ -54,7 +56,9 @@ def predict(
     return Outcome(actual, after, operations)
 
 
-def reconcile(client: Client, wanted: t.Sequence[Wanted], purge: str = PURGE_SERVERS, vips: t.Collection[bytes] = ()) -> Outcome:
+def reconcile(
+    client: Client, wanted: t.Sequence[Wanted], purge: str = PURGE_SERVERS, vips: t.Collection[bytes] = ()
+) -> Outcome:
     """Another writer may change the table in between: then it is read again, some times."""
     choose = concerned(wanted, purge, vips)
     before = actual = client.read(choose)
@@ -78,7 +82,10 @@ def reconcile(client: Client, wanted: t.Sequence[Wanted], purge: str = PURGE_SER
             message = f"{report.broken} ({len(done)} operations applied, {len(left)} not applied because of it)"
             raise ApplyError(message, applied=done, not_applied=left)
     raise ApplyError(
-        f"another writer changes the same entries all the time: gave up after {ROUNDS} attempts; find it (keepalived, kube-proxy, a script) and stop it",
+        (
+            f"another writer changes the same entries all the time: gave up after {ROUNDS} attempts; "
+            "find it (keepalived, kube-proxy, a script) and stop it"
+        ),
         applied=done,
         not_applied=plan(actual, wanted, purge, vips),
     )
@@ -102,7 +109,10 @@ def _failure(done: t.Sequence[Operation], report: Report) -> ApplyError:
     first = next(index for index, (operation, number) in enumerate(report.failed) if not is_race(operation, number))
     more = f"; {len(reasons) - 1} more failed" if len(reasons) > 1 else ""
     left = len(report.not_applied)
-    message = f"{reasons[first][0]}: {reasons[first][1]} ({len(done)} operations applied, {left} not applied because of it{more})"
+    message = (
+        f"{reasons[first][0]}: {reasons[first][1]} ({len(done)} operations applied, {left} not "
+        f"applied because of it{more})"
+    )
     return ApplyError(message, applied=done, failed=reasons, not_applied=report.not_applied, unknown=report.unknown)
 
 
@@ -121,7 +131,11 @@ def converge(
         drained = wait_drained(client.read_states, wanted, drain_timeout, progress)
         if not drained:
             return outcome
-        last = reconcile(client, without_drained(wanted), purge, vips) if drain_remove else Outcome(outcome.after, outcome.after, [])
+        last = (
+            reconcile(client, without_drained(wanted), purge, vips)
+            if drain_remove
+            else Outcome(outcome.after, outcome.after, [])
+        )
     except ApplyError as exc:
         exc.applied = outcome.operations + exc.applied
         raise

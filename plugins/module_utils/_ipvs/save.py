@@ -40,7 +40,9 @@ def loads(text: str) -> SavedTable:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValidationError([f"the file is not a saved table: its format is not {FORMAT}"])
     if content.get("version") != VERSION:
-        raise ValidationError([f"version {content.get('version')!r} of the format is unknown: this loader reads version {VERSION}"])
+        raise ValidationError(
+            [f"version {content.get('version')!r} of the format is unknown: this loader reads version {VERSION}"]
+        )
     unknown = sorted(set(content) - set(_FIELDS))
     if unknown:
         raise ValidationError([f"unknown field {unknown[0]}: possible are {', '.join(_FIELDS)}"])
@@ -55,7 +57,10 @@ def loads(text: str) -> SavedTable:
             problems.append(f"services[{index}] ({key}): its address is none of vips")
         for server, state in wanted.servers or ():
             if state != PRESENT:
-                problems.append(f"services[{index}] ({key}): real server {server.name} has state {state}: a saved table has real servers that are present only")
+                problems.append(
+                    f"services[{index}] ({key}): real server {server.name} has state {state}: "
+                    "a saved table has real servers that are present only"
+                )
     if problems:
         raise ValidationError(problems)
     return SavedTable(services, vips)

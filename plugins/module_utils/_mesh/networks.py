@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which networks and addresses of a site exclude each other. On the control node only: it has netaddr. Private to the collection."""
+"""Which networks and addresses of a site exclude each other. On the control node only: it has netaddr.
+Private to the collection."""
 
 from __future__ import annotations
 
@@ -65,31 +66,44 @@ def conflicts(networks: Networks, hosts: t.Mapping[str, tuple[str, t.Any]]) -> t
     for shared in (pods & services).iter_cidrs():
         yield (
             "mesh_pod_cidr",
-            f"mesh_pod_cidr: {shared} is in mesh_service_cidr {networks.services} as well. Give each the value that the cluster "
-            "was set up with (--cluster-cidr, --service-cluster-ip-range).",
+            (
+                f"mesh_pod_cidr: {shared} is in mesh_service_cidr {networks.services} as well. Give each the "
+                "value that the cluster was set up with (--cluster-cidr, --service-cluster-ip-range)."
+            ),
         )
     vip = networks.vip
     if vip is not None:
         if vip in services:
             yield (
                 "mesh_vip",
-                f"mesh_vip: {vip} lies in mesh_service_cidr {networks.services}, whose addresses only nodes understand. Choose an address outside of it.",
+                (
+                    f"mesh_vip: {vip} lies in mesh_service_cidr {networks.services}, whose addresses only nodes "
+                    "understand. Choose an address outside of it."
+                ),
             )
         if vip in pods:
             yield (
                 "mesh_vip",
-                f"mesh_vip: {vip} lies in mesh_pod_cidr, so nodes would look for a pod. Choose an address outside of it.",
+                (
+                    f"mesh_vip: {vip} lies in mesh_pod_cidr, so nodes would look for a pod. "
+                    "Choose an address outside of it."
+                ),
             )
         if any(vip in leased for leased in networks.dhcp):
             yield (
                 "mesh_vip",
-                f"mesh_vip: {vip} lies in mesh_dhcp_ranges, so another host may get it. Choose an address outside of them.",
+                (
+                    f"mesh_vip: {vip} lies in mesh_dhcp_ranges, so another host may get it. "
+                    "Choose an address outside of them."
+                ),
             )
     for name, (kind, host) in hosts.items():
         for where, variable in ((pods, "mesh_pod_cidr"), (services, "mesh_service_cidr")):
             if host in where:
                 yield (
                     variable,
-                    f"{name}: its address {host} lies in {variable}, so the cluster would not send packets for it to this "
-                    f"{kind}. Correct {variable}, or the address of {name}.",
+                    (
+                        f"{name}: its address {host} lies in {variable}, so the cluster would not send packets "
+                        f"for it to this {kind}. Correct {variable}, or the address of {name}."
+                    ),
                 )

@@ -10,7 +10,14 @@ import typing as t
 from .errors import MeshError
 from .site import Site
 
-_EXPOSED = ("mesh_control_plane", "mesh_exposed_profile", "mesh_exposed_services", "mesh_istio_namespace", "mesh_dns_namespace", "mesh_cluster_domain")
+_EXPOSED = (
+    "mesh_control_plane",
+    "mesh_exposed_profile",
+    "mesh_exposed_services",
+    "mesh_istio_namespace",
+    "mesh_dns_namespace",
+    "mesh_cluster_domain",
+)
 
 
 class Part(t.NamedTuple):
@@ -36,7 +43,9 @@ PARTS: dict[str, Part] = {
     "control_plane_deployment": Part(lambda site: site.generation.control_plane_deployment, ["mesh_control_plane"]),
     "service_rows": Part(lambda site: dict(site.generation.service_rows), ["mesh_control_plane"]),
     "upstream_dns": Part(lambda site: list(site.upstream_dns), ["mesh_upstream_dns"]),
-    "probe_names": Part(Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]),
+    "probe_names": Part(
+        Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]
+    ),
     "exposed_services": Part(Site.exposed_services, _EXPOSED),
     "sidecar_package": Part(lambda site: site.sidecar_package, ["mesh_sidecar_package"]),
     "sidecar_packages": Part(lambda site: dict(site.packages), hosts=True),

@@ -27,15 +27,24 @@ def _zones(services: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
 
 
 def kubedns_lines(services: t.Sequence[t.Mapping[str, t.Any]], vip: str) -> list[str]:
-    """The file C(kubedns) of the reference procedure: the cluster's zone, and the names that answer with the virtual IP."""
+    """The file C(kubedns) of the reference procedure:
+    the cluster's zone, and the names that answer with the virtual IP."""
     address = ipaddress.ip_address(vip)
     zones, names = _zones(services), _mesh_names(services)
     if not zones:
-        raise ResolverError("no exposed service has a dns_zone: expose the cluster's DNS, or cluster names cannot be resolved")
+        raise ResolverError(
+            "no exposed service has a dns_zone: expose the cluster's DNS, or cluster names cannot be resolved"
+        )
     return [f"server=/{zone}/{address}" for zone in zones] + [f"address=/{name}/{address}" for name in names]
 
 
-def dnsmasq_lines(services: t.Sequence[t.Mapping[str, t.Any]], vip: str, service_cidr: str, upstreams: t.Sequence[str], listen_address: str) -> list[str]:
+def dnsmasq_lines(
+    services: t.Sequence[t.Mapping[str, t.Any]],
+    vip: str,
+    service_cidr: str,
+    upstreams: t.Sequence[str],
+    listen_address: str,
+) -> list[str]:
     """Our own dnsmasq options, beside C(kubedns)."""
     address = ipaddress.ip_address(vip)
     network = ipaddress.ip_network(service_cidr)
@@ -84,8 +93,8 @@ def _is_loopback4(value: str) -> bool:
 def hosts_entry(original: str, address: str, hostname: str) -> str:
     """A hosts file in which the host name means this address.
 
-    The resolver takes the first line that has the name, and Debian's installer gives the name to 127.0.1.1: it is taken off
-    IPv4 loopback lines. Names that stood beside it there, as the full one, move along with it.
+    The resolver takes the first line that has the name, and Debian's installer gives the name to 127.0.1.1: it is taken
+    off IPv4 loopback lines. Names that stood beside it there, as the full one, move along with it.
     """
     wanted = str(ipaddress.ip_address(address))
     lines, moved, present = [], [], False
@@ -108,7 +117,8 @@ def hosts_entry(original: str, address: str, hostname: str) -> str:
 
 
 def hosts_restored(current: str, written: str, original: str) -> str:
-    """The hosts file without our changes and with those that others made since: our lines go, lines that we took out return."""
+    """The hosts file without our changes and with those that others made since:
+    our lines go, lines that we took out return."""
     before, ours, result = original.splitlines(), written.splitlines(), []
     added = [line for line in ours if line not in before]
     for line in current.splitlines():

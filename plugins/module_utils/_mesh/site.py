@@ -54,7 +54,8 @@ class Vm(Host):
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """What the variables say. What is wrong with them stands in C(problems); the fields then hold the nearest usable value."""
+    """What the variables say. What is wrong with them stands in C(problems);
+    the fields then hold the nearest usable value."""
 
     generation: Generation
     vip: str
@@ -102,8 +103,8 @@ class Site:
         return {name: host.address for name, host in self.nodes.items()}
 
     def probe_names(self) -> list[dict[str, t.Any]]:
-        """What a VM's resolver must answer: a name of the control plane with the virtual address, and with it only; a name that
-        the cluster's DNS alone knows; an ordinary one."""
+        """What a VM's resolver must answer: a name of the control plane with the virtual address, and with it only;
+        a name that the cluster's DNS alone knows; an ordinary one."""
         name = self.generation.probe_service
         return [
             {"name": name, "expect": [self.vip]},
@@ -136,7 +137,9 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
     def choice(variable: str, values: t.Sequence[str]) -> str:
         value = read(variable)
         if value is not None and value not in values:
-            problems.append(Problem(variable, f"{variable}: {value!r} is not known. Set it to {' or '.join(map(repr, values))}."))
+            problems.append(
+                Problem(variable, f"{variable}: {value!r} is not known. Set it to {' or '.join(map(repr, values))}.")
+            )
             return values[0]
         return str(value or values[0])
 
@@ -191,24 +194,35 @@ def _addresses(site: Site) -> t.Iterator[Problem]:
         text = "not set. Set it to a free address in the director's subnet, on which the control plane will answer."
         yield Problem("mesh_vip", f"mesh_vip: {text}")
     elif vip is None or _unusable(site.vip):
-        yield Problem("mesh_vip", f"mesh_vip: {site.vip!r} is not a usable IPv4 address. Set it to a free address in the director's subnet.")
+        yield Problem(
+            "mesh_vip",
+            f"mesh_vip: {site.vip!r} is not a usable IPv4 address. Set it to a free address in the director's subnet.",
+        )
         vip = None
     services = networks.network(site.service_cidr)
     if not site.service_cidr:
-        text = "not set. Set it to the cluster's Service CIDR (--service-cluster-ip-range of kube-apiserver), for example 10.96.0.0/12."
+        text = (
+            "not set. Set it to the cluster's Service CIDR (--service-cluster-ip-range of "
+            "kube-apiserver), for example 10.96.0.0/12."
+        )
         yield Problem("mesh_service_cidr", f"mesh_service_cidr: {text}")
     elif services is None:
         text = f"{site.service_cidr!r} is not an IPv4 network. Write it as address/prefix, for example 10.96.0.0/12."
         yield Problem("mesh_service_cidr", f"mesh_service_cidr: {text}")
     pods = {value: networks.network(value) for value in site.pod_cidr}
     for value in (value for value, found in pods.items() if found is None):
-        text = f"{value!r} is not an IPv4 network. Write the cluster's pod network (--cluster-cidr), or leave the variable out."
+        text = (
+            f"{value!r} is not an IPv4 network. Write the cluster's pod network "
+            "(--cluster-cidr), or leave the variable out."
+        )
         yield Problem("mesh_pod_cidr", f"mesh_pod_cidr: {text}")
     dhcp = {value: networks.address_range(value) for value in site.dhcp_ranges}
     for value in (value for value, found in dhcp.items() if found is None):
         text = f"{value!r} is no range. Write first-last or a network, for example 192.168.0.100-192.168.0.199."
         yield Problem("mesh_dhcp_ranges", f"mesh_dhcp_ranges: {text}")
-    known = networks.Networks(vip, services, [item for item in pods.values() if item], [item for item in dhcp.values() if item])
+    known = networks.Networks(
+        vip, services, [item for item in pods.values() if item], [item for item in dhcp.values() if item]
+    )
     kinds = [("director", site.directors), ("node", site.nodes), ("VM", site.vms)]
     hosts = {name: (kind, networks.address(host.address)) for kind, found in kinds for name, host in found.items()}
     placed = {name: item for name, item in hosts.items() if item[1] is not None}
@@ -226,13 +240,18 @@ def _names(site: Site) -> t.Iterator[Problem]:
             yield Problem(name, f"{name}: {value!r} is not a namespace name. Use lower-case letters, digits and '-'.")
     for name, value in (("mesh_cluster_domain", site.cluster_domain), ("mesh_trust_domain", site.trust_domain)):
         if not all(_DNS_LABEL.fullmatch(label) for label in value.split(".")):
-            yield Problem(name, f"{name}: {value!r} is not a domain name. Set it to the cluster's, for example cluster.local.")
+            yield Problem(
+                name, f"{name}: {value!r} is not a domain name. Set it to the cluster's, for example cluster.local."
+            )
 
 
 def _upstream_dns(site: Site) -> t.Iterator[Problem]:
     name = "mesh_upstream_dns"
     if not isinstance(site.upstream_dns, (list, tuple)):
-        yield Problem(name, f"{name}: {site.upstream_dns!r} is not a list. Write a list of addresses, or [] for the VM's present ones.")
+        yield Problem(
+            name,
+            f"{name}: {site.upstream_dns!r} is not a list. Write a list of addresses, or [] for the VM's present ones.",
+        )
         return
     for server in site.upstream_dns:
         try:
@@ -251,8 +270,8 @@ def _package(site: Site) -> t.Iterator[Problem]:
         yield Problem("mesh_sidecar_package", f"mesh_sidecar_package: {text}")
     if site.sidecar_checksum and not _CHECKSUM.fullmatch(site.sidecar_checksum):
         text = (
-            f"{site.sidecar_checksum!r} is not a checksum. Write algorithm:value, for example sha256: with 64 hexadecimal digits, "
-            "or sha256: with the URL of a checksum file."
+            f"{site.sidecar_checksum!r} is not a checksum. Write algorithm:value, for example sha256: with 64 "
+            "hexadecimal digits, or sha256: with the URL of a checksum file."
         )
         yield Problem("mesh_sidecar_checksum", f"mesh_sidecar_checksum: {text}")
 

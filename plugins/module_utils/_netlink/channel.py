@@ -17,7 +17,15 @@ import time
 import typing as t
 
 from . import codec
-from .errors import DecodeError, FamilyMissingError, KernelError, NetlinkError, NoReplyError, OverrunError, SystemCallError
+from .errors import (
+    DecodeError,
+    FamilyMissingError,
+    KernelError,
+    NetlinkError,
+    NoReplyError,
+    OverrunError,
+    SystemCallError,
+)
 
 _NETLINK_GENERIC = 16
 _SOL_NETLINK = 270
@@ -74,7 +82,8 @@ class Channel:
             self._socket = None
 
     def family(self, name: str, module: str | None = None) -> int:
-        """The number of a family; loads the kernel module if the kernel itself does not find it by the family's name."""
+        """The number of a family; loads the kernel module if the kernel itself does not find
+        it by the family's name."""
         try:
             return self._family(name)
         except FamilyMissingError:
@@ -83,7 +92,9 @@ class Channel:
         return self._family(name)
 
     def _family(self, name: str) -> int:
-        payload = codec.GENERIC_HEADER.pack(_CTRL_CMD_GETFAMILY, 1, 0) + codec.attribute(_CTRL_ATTR_FAMILY_NAME, codec.text(name))
+        payload = codec.GENERIC_HEADER.pack(_CTRL_CMD_GETFAMILY, 1, 0) + codec.attribute(
+            _CTRL_ATTR_FAMILY_NAME, codec.text(name)
+        )
         reader = codec.AttributeReader({_CTRL_ATTR_FAMILY_ID: "H"})
         try:
             found = self.call(_GENL_ID_CTRL, payload, reader.read, f"look up the netlink family {name}")
@@ -129,8 +140,8 @@ class Channel:
     def batch(self, family: int, payloads: t.Sequence[bytes]) -> list[int]:
         """Sends all requests at once and returns an errno (0 for success) for each of them.
 
-        The kernel works on them in order, goes on after a failure and always reports it. So the acknowledgement of the last
-        says that all of them are done. After an OverrunError or NoReplyError nobody knows which of them were.
+        The kernel works on them in order, goes on after a failure and always reports it. So the acknowledgement of the
+        last says that all of them are done. After an OverrunError or NoReplyError nobody knows which of them were.
         """
         results = [0] * len(payloads)
         try:
@@ -158,7 +169,8 @@ class Channel:
         return self._socket
 
     def _send(self, family: int, flags: int, payloads: t.Sequence[bytes]) -> int:
-        """Returns the sequence number of the first request. The flags are those of the last; the others are silent on success."""
+        """Returns the sequence number of the first request. The flags are those of the last;
+        the others are silent on success."""
         sock = self._open()
         first = self._sequence + 1
         self._sequence += len(payloads)
@@ -193,7 +205,8 @@ class Channel:
                 return
 
     def _receive(self) -> int:
-        """The size of what was read. Only the kernel has port 0; what another process sends to ours counts as nothing."""
+        """The size of what was read. Only the kernel has port 0;
+        what another process sends to ours counts as nothing."""
         try:
             size, _ancillary, flags, sender = self._open().recvmsg_into([self._buffer])
         except BlockingIOError:

@@ -101,12 +101,13 @@ class _Layout(t.NamedTuple):
 
 
 class AttributeReader:
-    """Reads blocks of attributes into tuples: values in the order in which the reader was told the attributes, None for a missing one.
+    """Reads blocks of attributes into tuples: values in the order in which the reader was told the
+    attributes, None for a missing one.
 
     A struct code says the exact size that a value must have. `text` is a NUL-terminated string, `raw` anything.
     Attributes with other numbers are passed over: newer kernels add some.
-    All messages of a dump are alike, so the layout of a block is kept, and the next block is taken apart by a single call.
-    A block that differs in any header is walked attribute by attribute.
+    All messages of a dump are alike, so the layout of a block is kept, and the next block is taken apart by a single
+    call. A block that differs in any header is walked attribute by attribute.
     """
 
     def __init__(self, kinds: t.Mapping[int, str]) -> None:

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's director as tests and benchmarks use it: files, commands, and a worker in a network namespace of its own."""
+"""The lab's director as tests and benchmarks use it:
+files, commands, and a worker in a network namespace of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +22,16 @@ from lab.hosts.remote import ssh_argv
 ROOT = Path(__file__).resolve().parents[3]
 SITE = config.topology()
 # Nothing but the VIP's neighbours live there: the lab's own table is another namespace's.
-NAMESPACE = ["unshare", "--net", "--mount", "--", "sh", "-c", 'mount -t sysfs sysfs /sys && ip link set lo up && exec "$@"', "sh"]
+NAMESPACE = [
+    "unshare",
+    "--net",
+    "--mount",
+    "--",
+    "sh",
+    "-c",
+    'mount -t sysfs sysfs /sys && ip link set lo up && exec "$@"',
+    "sh",
+]
 
 
 class DirectorError(Exception):
@@ -37,10 +47,14 @@ def _ssh(command: list[str]) -> list[str]:
     return proc.in_netns([*ssh_argv(host), "--", shlex.join(command)], SITE.netns)
 
 
-def run(command: list[str], data: bytes = b"", timeout: float = 600, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+def run(
+    command: list[str], data: bytes = b"", timeout: float = 600, check: bool = True
+) -> subprocess.CompletedProcess[bytes]:
     done = subprocess.run(_ssh(command), input=data, capture_output=True, timeout=timeout, check=False)
     if check and done.returncode:
-        raise DirectorError(f"{shlex.join(command)}: status {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
+        raise DirectorError(
+            f"{shlex.join(command)}: status {done.returncode}: {done.stderr.decode(errors='replace').strip()}"
+        )
     return done
 
 
@@ -93,7 +107,8 @@ class Worker:
         return str(done["stdout"])
 
     def saved(self) -> list[str]:
-        """What `ipvsadm -S` prints, sorted. It skips services if some of another network namespace go meanwhile, so it is asked again."""
+        """What `ipvsadm -S` prints, sorted. It skips services if some of another network namespace go
+        meanwhile, so it is asked again."""
         said = self.ipvsadm("-S", "-n")
         for _time in range(5):
             before, said = said, self.ipvsadm("-S", "-n")

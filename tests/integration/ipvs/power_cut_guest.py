@@ -1,10 +1,11 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs as the only program of a kernel whose power is cut: restores the saved table, then changes table and file until the end.
+"""Runs as the only program of a kernel whose power is cut:
+restores the saved table, then changes table and file until the end.
 
-Usage: python3 power_cut_guest.py DIRECTORY SEED. DIRECTORY, on a disk, holds the package mesh_ipvs and the saved table. Says on the console
-what was restored and what is being applied.
+Usage: python3 power_cut_guest.py DIRECTORY SEED. DIRECTORY, on a disk, holds the package mesh_ipvs and the saved table.
+Says on the console what was restored and what is being applied.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def table(generation: int) -> list[dict[str, t.Any]]:
         {
             "tcp_service": f"10.0.0.1:{port}",
             "scheduler": dice.choice(["rr", "wrr", "wlc"]),
-            "real_servers": [{"real_server": f"10.1.0.{host}", "weight": dice.randint(0, 9)} for host in range(1, dice.randint(2, 10))],
+            "real_servers": [
+                {"real_server": f"10.1.0.{host}", "weight": dice.randint(0, 9)}
+                for host in range(1, dice.randint(2, 10))
+            ],
         }
         for port in range(1, 400)
         if dice.random() < 0.75
@@ -66,7 +70,9 @@ def main(last: int) -> None:
     while True:
         say("APPLYING", number)
         with Client.open() as client:
-            reconcile.reconcile(client, options.parse_services(table(number)), plan.PURGE_SERVICES, options.parse_addresses(VIPS))
+            reconcile.reconcile(
+                client, options.parse_services(table(number)), plan.PURGE_SERVICES, options.parse_addresses(VIPS)
+            )
         say("APPLIED", number, "COMPLETE" if matches(number) else "BROKEN")
         save.store(SAVED, save.dumps(table(number), VIPS))
         say("SAVED", number)

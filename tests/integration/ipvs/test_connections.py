@@ -13,7 +13,9 @@ from tests.integration.ipvs.director import Worker
 HELD = "127.0.0.9:5000"
 
 
-def table(service: dict[str, Any], server: dict[str, Any], *others: dict[str, Any], more: tuple[dict[str, Any], ...] = ()) -> list[dict[str, Any]]:
+def table(
+    service: dict[str, Any], server: dict[str, Any], *others: dict[str, Any], more: tuple[dict[str, Any], ...] = ()
+) -> list[dict[str, Any]]:
     held = {"real_server": "127.0.0.1:5000", "forwarding": "masquerading", **server}
     return [{"tcp_service": HELD, "scheduler": "rr", **service, "real_servers": [held, *more]}, *others]
 
@@ -51,7 +53,15 @@ def test_a_connection_survives_every_change_around_it(empty: Worker) -> None:
 def test_counts_and_statistics_are_the_kernels(empty: Worker) -> None:
     """On addresses of its own: a real server that comes back has its old connections and counters."""
     empty.call("shell", arguments=["ip", "addr", "add", "127.0.0.10/32", "dev", "lo"])
-    empty.call("converge", services=[{"tcp_service": "127.0.0.10:5001", "real_servers": [{"real_server": "127.0.0.3:5001", "forwarding": "masquerading"}]}])
+    empty.call(
+        "converge",
+        services=[
+            {
+                "tcp_service": "127.0.0.10:5001",
+                "real_servers": [{"real_server": "127.0.0.3:5001", "forwarding": "masquerading"}],
+            }
+        ],
+    )
     assert empty.call("hold", virtual=["127.0.0.10", 5001], real=["127.0.0.3", 5001])
     # The kernel sums its counters up every two seconds.
     time.sleep(3)

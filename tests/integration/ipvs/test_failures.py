@@ -15,14 +15,18 @@ from tests.integration.ipvs.director import Worker
 
 def services(count: int, servers: int = 9) -> list[dict[str, Any]]:
     listed = [{"real_server": f"10.1.0.{number}"} for number in range(1, servers + 1)]
-    return [{"tcp_service": f"10.0.0.1:{port}", "scheduler": "rr", "real_servers": listed} for port in range(1, count + 1)]
+    return [
+        {"tcp_service": f"10.0.0.1:{port}", "scheduler": "rr", "real_servers": listed} for port in range(1, count + 1)
+    ]
 
 
 def test_a_missing_scheduler(empty: Worker) -> None:
     wanted = services(3, 2)
     wanted[1]["scheduler"] = "foo"
     failed = empty.call("converge", services=wanted)
-    assert failed["error"].startswith("-A -t 10.0.0.1:2 -s foo: the kernel does not find the scheduler foo (module ip_vs_foo)")
+    assert failed["error"].startswith(
+        "-A -t 10.0.0.1:2 -s foo: the kernel does not find the scheduler foo (module ip_vs_foo)"
+    )
     assert (len(failed["applied"]), len(failed["not_applied"])) == (6, 2)
     assert "10.0.0.1:2 " not in empty.ipvsadm("-S", "-n")
     wanted[1]["scheduler"] = "rr"
@@ -75,7 +79,13 @@ def test_at_least_one_kill_comes_in_the_middle(empty: Worker) -> None:
 
 
 def test_another_writer_on_the_same_service(empty: Worker) -> None:
-    wanted = [{"tcp_service": "10.0.0.1:80", "scheduler": "wrr", "real_servers": [{"real_server": "10.1.0.9", "forwarding": "masquerading", "weight": 5}]}]
+    wanted = [
+        {
+            "tcp_service": "10.0.0.1:80",
+            "scheduler": "wrr",
+            "real_servers": [{"real_server": "10.1.0.9", "forwarding": "masquerading", "weight": 5}],
+        }
+    ]
     empty.call("vandalise", service="10.0.0.1:80", server="10.1.0.9:80")
     outcomes = [empty.call("converge", services=wanted) for _time in range(300)]
     assert empty.call("calm") > 2
@@ -94,7 +104,8 @@ def test_two_hundred_errors_at_once_are_all_told(empty: Worker) -> None:
 
 
 def test_lost_replies_are_noticed(empty: Worker) -> None:
-    """A receive buffer too small for the errors of a chunk: what became of the chunk is unknown, and nothing after it is tried."""
+    """A receive buffer too small for the errors of a chunk:
+    what became of the chunk is unknown, and nothing after it is tried."""
     empty.call("converge", services=services(100))
     told = empty.call("add_blindly", services=services(100), receive_buffer=1)
     assert told == {"applied": 0, "failed": [], "unknown": 200, "not_applied": 800}
@@ -111,9 +122,31 @@ def test_a_small_receive_buffer_is_enough(empty: Worker) -> None:
 def test_foreign_values_are_kept_when_something_else_changes(empty: Worker) -> None:
     """A change of weight says everything again, thresholds and tunnel included."""
     empty.ipvsadm("-A", "-t", "10.0.0.1:80", "-s", "sh", "-b", "sh-port", "-p", "77", "-M", "255.255.0.0")
-    empty.ipvsadm("-a", "-t", "10.0.0.1:80", "-r", "10.1.0.1:80", "-i", "--tun-type", "gue", "--tun-port", "6080", "--tun-remcsum", "-x", "9", "-y", "3")
+    empty.ipvsadm(
+        "-a",
+        "-t",
+        "10.0.0.1:80",
+        "-r",
+        "10.1.0.1:80",
+        "-i",
+        "--tun-type",
+        "gue",
+        "--tun-port",
+        "6080",
+        "--tun-remcsum",
+        "-x",
+        "9",
+        "-y",
+        "3",
+    )
     drained = {"real_server": "10.1.0.1", "state": "drained"}
-    same = {"tcp_service": "10.0.0.1:80", "scheduler": "sh", "sched_flags": ["sh-port"], "persistent": 77, "netmask": "16"}
+    same = {
+        "tcp_service": "10.0.0.1:80",
+        "scheduler": "sh",
+        "sched_flags": ["sh-port"],
+        "persistent": 77,
+        "netmask": "16",
+    }
     empty.call("converge", services=[{**same, "real_servers": [drained]}], purge="none")
     assert empty.call("read") == [
         "-A -t 10.0.0.1:80 -s sh -p 77 -M 255.255.0.0 -b sh-port",

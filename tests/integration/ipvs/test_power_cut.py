@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The power goes while a table is changed: on a kernel of its own, like the director's, with a disk that is left as it is.
+"""The power goes while a table is changed: on a kernel of its own, like the director's, with a
+disk that is left as it is.
 
 Needs root and the built lab (its director's disk image), not a running one.
 """
@@ -42,7 +43,11 @@ class Machine:
         self._folder = folder
         tree = folder / "tree"
         for name in ("_netlink", "_ipvs"):
-            shutil.copytree(ROOT / "plugins/module_utils" / name, tree / "mesh_ipvs" / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / "plugins/module_utils" / name,
+                tree / "mesh_ipvs" / name,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
         shutil.copy(Path(__file__).with_name("power_cut_guest.py"), tree)
         (tree / "init").write_text(INIT)
         (tree / "init").chmod(0o755)
@@ -52,8 +57,10 @@ class Machine:
         """Boots, waits until the console says enough and a little longer, and cuts the power."""
         console = self._folder / f"console-{time.monotonic_ns()}"
         command = [
-            "linux.uml", "mem=256M", f"ubd0={self._folder}/root.cow,{director_image.build()}", f"ubd1={self._folder}/data.img", "root=/dev/ubda", "rw",
-            "con=null", "con0=null,fd:1", "ssl=null", f"umid=cut{os.getpid()}", f"uml_dir={self._folder}/", "quiet", "init=/bin/sh",
+            "linux.uml", "mem=256M", f"ubd0={self._folder}/root.cow,{director_image.build()}",
+            f"ubd1={self._folder}/data.img", "root=/dev/ubda", "rw",
+            "con=null", "con0=null,fd:1", "ssl=null", f"umid=cut{os.getpid()}",
+            f"uml_dir={self._folder}/", "quiet", "init=/bin/sh",
             "--", "-c", f'"mount /dev/ubdb /mnt && exec /mnt/init {generation}"',
         ]  # fmt: skip
         environment = {**os.environ, "LD_PRELOAD": str(uml_shim.build())}
@@ -95,7 +102,11 @@ def test_after_a_power_cut_there_is_the_old_table_or_the_new_one(tmp_path: Path)
         applying, saved = numbers("APPLYING", says)[-1], (numbers("SAVED", says) or [last])[-1]
         assert "BROKEN" not in says
         at_least = dice.randint(1, 3)
-        says = machine.run(applying, lambda text, at_least=at_least: len(numbers("APPLIED", text)) >= at_least, dice.uniform(0, 0.3))  # type: ignore[misc]
+        says = machine.run(
+            applying,
+            lambda text, at_least=at_least: len(numbers("APPLIED", text)) >= at_least,  # type: ignore[misc]
+            dice.uniform(0, 0.3),
+        )
         assert "LOADER 0" in says, says
         (restored,) = numbers("RESTORED", says)
         # The file of the last table that was saved, or of the one that was about to be.

@@ -26,7 +26,8 @@ def ours(table: list[dict[str, Any]]) -> list[str]:
 
 
 def as_ipvsadm_says(lines: list[str]) -> list[str]:
-    """Without what `ipvsadm -S` leaves out (thresholds, a mask that has no effect), and with its way to write large marks."""
+    """Without what `ipvsadm -S` leaves out (thresholds, a mask that has no effect), and with its
+    way to write large marks."""
     said = []
     for line in lines:
         line = re.sub(r" -[xy] \d+", "", line)
@@ -38,7 +39,9 @@ def as_ipvsadm_says(lines: list[str]) -> list[str]:
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=tables(), after=tables(), by_ipvsadm=st.booleans())
-def test_from_any_table_to_any_other(worker: Worker, before: list[dict[str, Any]], after: list[dict[str, Any]], by_ipvsadm: bool) -> None:
+def test_from_any_table_to_any_other(
+    worker: Worker, before: list[dict[str, Any]], after: list[dict[str, Any]], by_ipvsadm: bool
+) -> None:
     worker.ipvsadm("-C")
     if by_ipvsadm:
         worker.ipvsadm("-R", given="".join(f"{line}\n" for line in ours(before)))
@@ -53,13 +56,24 @@ def test_from_any_table_to_any_other(worker: Worker, before: list[dict[str, Any]
     assert worker.call("converge", services=after)["operations"] == []
 
 
-@settings(max_examples=max(1, EXAMPLES // 4), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=tables(), after=tables(), purge=st.sampled_from(plan.PURGE), vips=st.sampled_from([[], ["10.0.0.1"], ["10.0.0.2", "2001:db8:1::1"]]))
-def test_every_purge(worker: Worker, before: list[dict[str, Any]], after: list[dict[str, Any]], purge: str, vips: list[str]) -> None:
+@settings(
+    max_examples=max(1, EXAMPLES // 4), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    before=tables(),
+    after=tables(),
+    purge=st.sampled_from(plan.PURGE),
+    vips=st.sampled_from([[], ["10.0.0.1"], ["10.0.0.2", "2001:db8:1::1"]]),
+)
+def test_every_purge(
+    worker: Worker, before: list[dict[str, Any]], after: list[dict[str, Any]], purge: str, vips: list[str]
+) -> None:
     worker.ipvsadm("-C")
     worker.call("converge", services=before)
     actual = plan.simulate({}, plan.plan({}, options.parse_services(before)))
-    expected = plan.simulate(actual, plan.plan(actual, options.parse_services(after), purge, options.parse_addresses(vips)))
+    expected = plan.simulate(
+        actual, plan.plan(actual, options.parse_services(after), purge, options.parse_addresses(vips))
+    )
     worker.call("converge", services=after, purge=purge, vips=vips)
     assert worker.call("read") == model.lines(expected)
     assert worker.call("converge", services=after, purge=purge, vips=vips)["operations"] == []
@@ -73,7 +87,12 @@ def test_every_option_of_a_service(empty: Worker, before: dict[str, Any], after:
 @pytest.mark.parametrize(("before", "after"), SERVER_CHANGES)
 def test_every_option_of_a_real_server(empty: Worker, before: dict[str, Any], after: dict[str, Any]) -> None:
     def service(server: dict[str, Any]) -> list[dict[str, Any]]:
-        return [{"tcp_service": "10.0.0.1:53", "real_servers": [{"real_server": "10.1.0.1", **server}, {"real_server": "10.1.0.2"}]}]
+        return [
+            {
+                "tcp_service": "10.0.0.1:53",
+                "real_servers": [{"real_server": "10.1.0.1", **server}, {"real_server": "10.1.0.2"}],
+            }
+        ]
 
     check_change(empty, service(before), service(after))
 
@@ -89,7 +108,9 @@ def check_change(worker: Worker, before: list[dict[str, Any]], after: list[dict[
 
 def test_a_thousand_servers_in_one_service(empty: Worker) -> None:
     """The kernel's reply takes several reads."""
-    servers = [{"real_server": f"10.1.{number // 250}.{number % 250 + 1}", "weight": number % 7} for number in range(1000)]
+    servers = [
+        {"real_server": f"10.1.{number // 250}.{number % 250 + 1}", "weight": number % 7} for number in range(1000)
+    ]
     table = [{"tcp_service": "10.0.0.1:80", "real_servers": servers}]
     assert len(empty.call("converge", services=table)["operations"]) == 1001
     assert empty.call("read") == ours(table)

@@ -19,7 +19,10 @@ def test_no_request_fails_while_the_table_changes(capsys: pytest.CaptureFixture[
         result = json.loads(director.text([*director.NAMESPACE, "python3", "-B", f"{folder}/traffic.py", folder]))
     requests = sum(result["answers"].values())
     with capsys.disabled():
-        print(f"\n{requests} requests, {len(result['failures'])} failed, while {sum(map(len, result['steps']))} operations changed the table")
+        print(
+            f"\n{requests} requests, {len(result['failures'])} failed, while {sum(map(len, result['steps']))} "
+            "operations changed the table"
+        )
     assert result["failures"] == []
     assert requests > 500
     assert set(result["answers"]) == {"one", "two", "three"}

@@ -1,10 +1,12 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on the director in network and mount namespaces of its own: a client, a balancer and three servers behind it by direct routing.
+"""Runs on the director in network and mount namespaces of its own:
+a client, a balancer and three servers behind it by direct routing.
 
-Usage: python3 traffic.py DIRECTORY, which holds the package mesh_ipvs. Changes the table while the client goes on asking, and prints a JSON
-object with the steps, and how many requests the client made, how many failed, and who answered.
+Usage: python3 traffic.py DIRECTORY, which holds the package mesh_ipvs. Changes the table while the client goes on
+asking, and prints a JSON object with the steps, and how many requests the client made, how many failed, and who
+answered.
 """
 
 from __future__ import annotations
@@ -108,7 +110,10 @@ def change_everything() -> list[list[str]]:
     steps = [lambda: apply("wrr", server("one", state="drained"), *others, drain_timeout=3)]
     steps.append(lambda: apply("wrr", server("one", state="drained"), *others, drain_timeout=150, drain_remove=True))
     steps.append(lambda: apply("wrr", *everyone))
-    steps += [lambda name=name: apply(name, *everyone) for name in ("rr", "wlc", "sh", "lc", "wrr")]  # type: ignore[misc]
+    steps += [
+        lambda name=name: apply(name, *everyone)  # type: ignore[misc]
+        for name in ("rr", "wlc", "sh", "lc", "wrr")
+    ]
     steps.append(lambda: apply("wrr", server("one", weight=5), server("two", weight=0), server("three")))
     steps.append(lambda: apply("wrr", *everyone))
     done = []
@@ -125,7 +130,11 @@ def main() -> None:
     apply("wrr", *[server(name) for name in SERVERS])
     started = [subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", SERVER, name]) for name in SERVERS]
     time.sleep(3)
-    asking = subprocess.Popen(["ip", "netns", "exec", "client", sys.executable, "-c", CLIENT, VIP, *SERVERS], stdout=subprocess.PIPE, text=True)
+    asking = subprocess.Popen(
+        ["ip", "netns", "exec", "client", sys.executable, "-c", CLIENT, VIP, *SERVERS],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         time.sleep(2)
         steps = change_everything()

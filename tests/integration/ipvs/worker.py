@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on the director in a network namespace of its own: the engine by remote control. One JSON document per line, in and out.
+"""Runs on the director in a network namespace of its own: the engine by remote control.
+One JSON document per line, in and out.
 
 Usage: python3 worker.py DIRECTORY, which holds the package mesh_ipvs.
 """
@@ -42,23 +43,35 @@ def connect(receive_buffer: int) -> Client:
     return Client.open(channel=channel.Channel(opener=small) if receive_buffer else None)
 
 
-def converge(services: list[dict[str, t.Any]], purge: str = "all", vips: t.Sequence[str] = (), receive_buffer: int = 0) -> dict[str, t.Any]:
+def converge(
+    services: list[dict[str, t.Any]], purge: str = "all", vips: t.Sequence[str] = (), receive_buffer: int = 0
+) -> dict[str, t.Any]:
     try:
         with connect(receive_buffer) as client:
             outcome = reconcile.converge(client, options.parse_services(services), purge, options.parse_addresses(vips))
         return {"operations": [str(operation) for operation in outcome.operations], "after": model.lines(outcome.after)}
     except ApplyError as exc:
-        return {"error": str(exc), "applied": [str(one) for one in exc.applied], "not_applied": [str(one) for one in exc.not_applied]}
+        return {
+            "error": str(exc),
+            "applied": [str(one) for one in exc.applied],
+            "not_applied": [str(one) for one in exc.not_applied],
+        }
     except IpvsError as exc:
         return {"error": str(exc)}
 
 
 def add_blindly(services: list[dict[str, t.Any]], receive_buffer: int = 0) -> dict[str, t.Any]:
-    """All additions in batches, whatever is there already: as if the table had been read before another writer filled it."""
+    """All additions in batches, whatever is there already:
+    as if the table had been read before another writer filled it."""
     with connect(receive_buffer) as client:
         report = client.apply(plan.plan({}, options.parse_services(services)))
     failed = [number for _operation, number in report.failed]
-    return {"applied": len(report.applied), "failed": failed, "unknown": len(report.unknown), "not_applied": len(report.not_applied)}
+    return {
+        "applied": len(report.applied),
+        "failed": failed,
+        "unknown": len(report.unknown),
+        "not_applied": len(report.not_applied),
+    }
 
 
 def read() -> list[str]:
@@ -69,7 +82,10 @@ def read() -> list[str]:
 def states() -> list[dict[str, t.Any]]:
     with Client.open() as client:
         return [
-            {"service": str(state.service.key), "servers": [[one.server.name, *one.connections, dict(one.statistics)] for one in state.servers]}
+            {
+                "service": str(state.service.key),
+                "servers": [[one.server.name, *one.connections, dict(one.statistics)] for one in state.servers],
+            }
             for state in client.read_states()
         ]
 
@@ -159,7 +175,8 @@ def calm() -> int:
 
 
 COMMANDS: dict[str, t.Callable[..., t.Any]] = {
-    function.__name__: function for function in (shell, converge, add_blindly, read, states, killed, hold, echo, release, vandalise, calm)
+    function.__name__: function
+    for function in (shell, converge, add_blindly, read, states, killed, hold, echo, release, vandalise, calm)
 }
 
 

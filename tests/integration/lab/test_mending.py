@@ -39,7 +39,9 @@ def kill(name: str) -> None:
 
 def mended() -> dict[str, Any]:
     """The state after `lab/lab up`, which must be that of a whole lab."""
-    done = subprocess.run([config.repo_root() / "lab/lab", "up"], capture_output=True, text=True, timeout=85, check=False)
+    done = subprocess.run(
+        [config.repo_root() / "lab/lab", "up"], capture_output=True, text=True, timeout=85, check=False
+    )
     assert done.returncode == 0, done.stderr
     state = up.status()
     assert up.complete(state), state
@@ -112,5 +114,7 @@ def test_a_vm_and_a_director_go_on() -> None:
 
 def api_answers_a_pod() -> bool:
     output = io.BytesIO()
-    pods.exec_in_pod("sleep", "default", ["curl", "-sk", "-m", "5", "https://kubernetes.default/readyz"], output, output)
+    pods.exec_in_pod(
+        "sleep", "default", ["curl", "-sk", "-m", "5", "https://kubernetes.default/readyz"], output, output
+    )
     return output.getvalue() == b"ok"

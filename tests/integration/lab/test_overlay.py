@@ -105,7 +105,13 @@ def test_pods_reach_each_other_across_nodes_and_by_name(pod_addresses: dict[str,
 
 
 def test_no_pod_address_is_reachable_from_a_vm(pod_addresses: dict[str, str]) -> None:
-    listening = {"istio-pilot": 8080, "istio-citadel": 8060, "istio-policy": 9091, "istio-telemetry": 9091, "kube-dns": 53}
+    listening = {
+        "istio-pilot": 8080,
+        "istio-citadel": 8060,
+        "istio-policy": 9091,
+        "istio-telemetry": 9091,
+        "kube-dns": 53,
+    }
     targets = [(a_pod(pod_addresses, deployment), port) for deployment, port in listening.items()]
     assert all(connects_from_pod(*target) for target in targets), "the pods themselves"
     assert open_from_vm(targets) == set()
@@ -133,7 +139,9 @@ def fixture_route_by_node(request: pytest.FixtureRequest) -> Iterator[None]:
         on_vm("ip", "route", "delete", destination, "via", node)
 
 
-@pytest.mark.parametrize("route_by_node", [(SITE.pod_cidr, node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES])
+@pytest.mark.parametrize(
+    "route_by_node", [(SITE.pod_cidr, node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES]
+)
 @pytest.mark.usefixtures("route_by_node")
 def test_a_node_does_not_let_a_vm_through_to_pods(pod_addresses: dict[str, str]) -> None:
     bridges = [(str(node.pod_cidr).replace(".0/24", ".1"), 22) for node in NODES]
@@ -169,10 +177,13 @@ def _delete(api: Client, path: str) -> None:
             raise
 
 
-@pytest.mark.parametrize("route_by_node", [(f"{SITE.vip}/32", node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES])
+@pytest.mark.parametrize(
+    "route_by_node", [(f"{SITE.vip}/32", node.address) for node in NODES], indirect=True, ids=[n.name for n in NODES]
+)
 @pytest.mark.usefixtures("external_service", "route_by_node")
 def test_every_node_hands_the_vip_to_a_pod(pod_addresses: dict[str, str]) -> None:
-    """What direct routing relies on: a packet for the VIP that arrives at a node is redirected to a pod, on any node."""
+    """What direct routing relies on: a packet for the VIP that arrives at a node is
+    redirected to a pod, on any node."""
     url = f"http://{SITE.vip}:{PROBE_PORT}/ready"
     deadline = time.monotonic() + 10  # kube-proxy needs a moment for a new Service
     while True:

@@ -211,7 +211,9 @@ def claims(token: str) -> Json:
     return dict(json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
 
 
-def test_a_projected_volume_holds_a_token_for_its_audience_and_what_the_pod_is(api: Client, make: Callable[..., None]) -> None:
+def test_a_projected_volume_holds_a_token_for_its_audience_and_what_the_pod_is(
+    api: Client, make: Callable[..., None]
+) -> None:
     sources = [
         {"serviceAccountToken": {"path": "token", "audience": "istio-ca", "expirationSeconds": 600}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca/root.pem"}]}},
@@ -246,7 +248,10 @@ def fixture_config_map(api: Client) -> Iterator[str]:
 def test_a_pod_waits_for_its_config_map_and_follows_it(api: Client, make: Callable[..., None], config_map: str) -> None:
     make(
         pod={"volumes": [{"name": "v", "configMap": {"name": NAME}}]},
-        volumeMounts=[{"name": "v", "mountPath": "/etc/own"}, {"name": "v", "mountPath": "/etc/one.txt", "subPath": "key"}],
+        volumeMounts=[
+            {"name": "v", "mountPath": "/etc/own"},
+            {"name": "v", "mountPath": "/etc/one.txt", "subPath": "key"},
+        ],
     )
     assert f"configmaps {NAME!r} not found" in waits_because(api, "CreateContainerConfigError")
     api.call("POST", config_map.rpartition("/")[0], {"metadata": {"name": NAME}, "data": {"key": "one"}})
@@ -259,7 +264,10 @@ def test_a_pod_waits_for_its_config_map_and_follows_it(api: Client, make: Callab
 
 def test_containers_share_empty_dirs_network_and_nothing_else(api: Client, make: Callable[..., None]) -> None:
     mounts = [{"name": "shared", "mountPath": "/shared"}]
-    one = {"name": "one", **shell("cd /shared; echo own > /tmp/own; exec python3 -m http.server 8099", volumeMounts=mounts)}
+    one = {
+        "name": "one",
+        **shell("cd /shared; echo own > /tmp/own; exec python3 -m http.server 8099", volumeMounts=mounts),
+    }
     two = {"name": "two", **shell("sleep infinity", volumeMounts=mounts, securityContext={"runAsUser": 1234})}
     make(pod={"containers": [one, two], "volumes": [{"name": "shared", "emptyDir": {"medium": "Memory"}}]})
     assert eventually(lambda: ready(api))
@@ -289,7 +297,10 @@ def test_init_containers_run_in_order_before_the_others(api: Client, make: Calla
     assert initialized() == ("Running", "True")
     assert output_of("cat /v/log") == "first\nfirst\nsecond\n"
     statuses = (find(api, NAME) or {})["status"]["initContainerStatuses"]
-    assert [(s["state"]["terminated"]["exitCode"], s["restartCount"], s["ready"]) for s in statuses] == [(0, 1, True), (0, 0, True)]
+    assert [(s["state"]["terminated"]["exitCode"], s["restartCount"], s["ready"]) for s in statuses] == [
+        (0, 1, True),
+        (0, 0, True),
+    ]
 
 
 def test_a_sidecar_is_up_before_the_others_and_outlives_them(api: Client, make: Callable[..., None]) -> None:
@@ -376,7 +387,10 @@ def test_the_environment_has_what_the_pod_names(api: Client, make: Callable[...,
         {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "0"}}},
         {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1"}}},
     ]
-    whole = [{"prefix": "CA_", "configMapRef": {"name": "kube-root-ca.crt"}}, {"secretRef": {"name": "not-there", "optional": True}}]
+    whole = [
+        {"prefix": "CA_", "configMapRef": {"name": "kube-root-ca.crt"}},
+        {"secretRef": {"name": "not-there", "optional": True}},
+    ]
     make(env=variables, envFrom=whole, command=["sh", "-c", "sleep infinity"])
     assert eventually(lambda: ready(api))
     address = (find(api, NAME) or {})["status"]["podIP"]
@@ -390,12 +404,18 @@ def test_the_environment_has_what_the_pod_names(api: Client, make: Callable[...,
     [
         ({"hostNetwork": True}, {}, "hostNetwork"),
         ({}, {"tty": True}, "tty (container main)"),
-        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}, "hostPath"),
+        (
+            {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
+            {"volumeMounts": [{"name": "v", "mountPath": "/v"}]},
+            "hostPath",
+        ),
         ({}, {"readinessProbe": {"grpc": {"port": 1}}}, "readinessProbe by grpc"),
     ],
     ids=["hostNetwork", "tty", "hostPath", "grpc"],
 )
-def test_what_the_runner_does_not_do_it_refuses_by_name(api: Client, make: Callable[..., None], pod: Json, container: Json, named: str) -> None:
+def test_what_the_runner_does_not_do_it_refuses_by_name(
+    api: Client, make: Callable[..., None], pod: Json, container: Json, named: str
+) -> None:
     make(pod=pod, **container)
     assert named in waits_because(api, "Unsupported")
 
@@ -415,7 +435,10 @@ def test_kubectl_exec_carries_standard_input_to_its_end(api: Client, make: Calla
 
 
 def test_kubectl_logs_and_attach(api: Client, make: Callable[..., None]) -> None:
-    make(command=["sh", "-c", "test -e /tmp/x; echo one; echo two; sleep 3; echo three; exit 4"], pod={"restartPolicy": "Never"})
+    make(
+        command=["sh", "-c", "test -e /tmp/x; echo one; echo two; sleep 3; echo three; exit 4"],
+        pod={"restartPolicy": "Never"},
+    )
     assert eventually(lambda: ready(api))
     assert eventually(lambda: kubectl("logs", NAME).stdout == b"one\ntwo\n")
     assert kubectl("logs", NAME, "--tail=1").stdout == b"two\n"
@@ -428,7 +451,10 @@ def test_kubectl_logs_and_attach(api: Client, make: Callable[..., None]) -> None
 
 def test_the_log_of_the_run_before_is_kept(api: Client, make: Callable[..., None]) -> None:
     mounts = [{"name": "v", "mountPath": "/v"}]
-    script = "echo run $(cat /v/runs 2>/dev/null | wc -l); echo x >> /v/runs; test $(wc -l < /v/runs) -gt 1 && sleep infinity; exit 1"
+    script = (
+        "echo run $(cat /v/runs 2>/dev/null | wc -l); echo x >> /v/runs; "
+        "test $(wc -l < /v/runs) -gt 1 && sleep infinity; exit 1"
+    )
     make(command=["sh", "-c", script], volumeMounts=mounts, pod={"volumes": [{"name": "v", "emptyDir": {}}]})
     assert eventually(lambda: kubectl("logs", NAME).stdout == b"run 1\n")
     assert kubectl("logs", NAME, "--previous").stdout == b"run 0\n"
@@ -449,7 +475,9 @@ def test_kubectl_forwards_a_port(api: Client, make: Callable[..., None]) -> None
             assert forward.stdout is not None
             port = forward.stdout.readline().split(" -> ")[0].rpartition(":")[2]
             for _again in range(3):
-                page = proc.run(["curl", "-s", "--max-time", "10", f"http://127.0.0.1:{port}/"], netns=SITE.netns).stdout
+                page = proc.run(
+                    ["curl", "-s", "--max-time", "10", f"http://127.0.0.1:{port}/"], netns=SITE.netns
+                ).stdout
                 assert "Directory listing" in page
         finally:
             forward.terminate()

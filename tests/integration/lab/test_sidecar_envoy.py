@@ -73,7 +73,9 @@ def test_bootstrap_is_accepted_without_deprecated_fields(agent: Any, tmp_path: P
     assert "eprecated" not in result.stderr
 
 
-@pytest.mark.parametrize("mesh", [Mesh(tracing=True), Mesh(policy_fail_open=True), Mesh(policy_checks=False, access_log="")])
+@pytest.mark.parametrize(
+    "mesh", [Mesh(tracing=True), Mesh(policy_fail_open=True), Mesh(policy_checks=False, access_log="")]
+)
 def test_every_resource_is_accepted(agent: Any, tmp_path: Path, mesh: Mesh) -> None:
     config = bootstrap(agent, "NONE")
     static = config["static_resources"]

@@ -94,7 +94,10 @@ def test_deb822_sources_of_the_distribution_only() -> None:
 
 
 def test_embedded_key_is_kept() -> None:
-    text = "Types: deb\nURIs: http://m.example\nSuites: bookworm\nComponents: main\nSigned-By:\n -----BEGIN\n .\n -----END\n"
+    text = (
+        "Types: deb\nURIs: http://m.example\nSuites: bookworm\n"
+        "Components: main\nSigned-By:\n -----BEGIN\n .\n -----END\n"
+    )
     (stanza,) = apt.from_deb822(text, "bookworm")
     assert "\n -----BEGIN\n .\n -----END\n" in stanza
 
@@ -197,7 +200,9 @@ def test_steps_report_the_failed_one(capsys: pytest.CaptureFixture[str]) -> None
 
     done: list[str] = []
     with pytest.raises(ValueError, match="no"):
-        run_steps([Step("one", lambda: done.append("one")), Step("two", fail, 3), Step("three", lambda: done.append("three"))])
+        run_steps(
+            [Step("one", lambda: done.append("one")), Step("two", fail, 3), Step("three", lambda: done.append("three"))]
+        )
     assert done == ["one"]
     said = capsys.readouterr().err
     assert "[1/3] one … 0.0 s" in said

@@ -67,7 +67,11 @@ def test_the_operator_file_is_filled_in(revision: str, istiod: str) -> None:
 
 def test_deployments_are_bound_to_nodes_in_turn() -> None:
     items = rendered.placed([DEPLOYMENT, {"kind": "Service"}, DEPLOYMENT, DEPLOYMENT], ["b", "a"])
-    assert [item["spec"]["template"]["spec"]["nodeName"] for item in items if item["kind"] == "Deployment"] == ["b", "a", "b"]
+    assert [item["spec"]["template"]["spec"]["nodeName"] for item in items if item["kind"] == "Deployment"] == [
+        "b",
+        "a",
+        "b",
+    ]
     assert "nodeName" not in DEPLOYMENT["spec"]["template"]["spec"]
 
 

@@ -78,7 +78,9 @@ def test_kube_proxy_modes(tmp_path: Path) -> None:
 
 
 def places(directory: Path, version: str) -> controlplane.Places:
-    return controlplane.Places(version, {"kube-apiserver": directory / "kube-apiserver"}, directory, directory, directory)
+    return controlplane.Places(
+        version, {"kube-apiserver": directory / "kube-apiserver"}, directory, directory, directory
+    )
 
 
 def test_older_api_servers_do_not_translate_streams(tmp_path: Path) -> None:
@@ -114,7 +116,9 @@ def test_manifests_are_filled_in() -> None:
 
 
 def test_a_generation_has_its_own_objects() -> None:
-    names = {generation: {i["metadata"]["name"] for i in objects.manifests(generation)} for generation in shape.GENERATIONS}
+    names = {
+        generation: {i["metadata"]["name"] for i in objects.manifests(generation)} for generation in shape.GENERATIONS
+    }
     assert "istio-pilot" in names["citadel"]
     assert names["both"] == names["citadel"]
     assert names["istiod"] < names["citadel"]
@@ -159,7 +163,9 @@ def test_the_mesh_document_starts_with_policy_checks_on() -> None:
 
 
 def test_the_operator_may_not_list_secrets_nor_edit_other_objects() -> None:
-    roles = [i for i in ALL if i["kind"] in ("Role", "ClusterRole") and i["metadata"]["name"].startswith("mesh-operator")]
+    roles = [
+        i for i in ALL if i["kind"] in ("Role", "ClusterRole") and i["metadata"]["name"].startswith("mesh-operator")
+    ]
     assert len(roles) == 3
     for rule in (rule for role in roles for rule in role["rules"]):
         assert "*" not in (*rule["resources"], *rule["verbs"], *rule["apiGroups"])

@@ -46,7 +46,10 @@ def test_the_api_server_answers_to_its_address_and_service(made: pki.Pki) -> Non
 
 
 def test_the_admin_is_in_the_masters_group_and_nobody_else(made: pki.Pki) -> None:
-    groups = {s.file: [a.value for a in load(made.cert(s.file)).subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)] for s in SUBJECTS}
+    groups = {
+        s.file: [a.value for a in load(made.cert(s.file)).subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+        for s in SUBJECTS
+    }
     assert groups.pop("admin") == ["system:masters"]
     assert not any(groups.values())
 

@@ -27,7 +27,9 @@ def test_start_is_idempotent_and_stop_ends_it() -> None:
     assert proc.start("sleeper", ["sleep", "60"]) == pid
     assert proc.alive("sleeper")
     # The kernel shows it a moment after the program was started.
-    environ = proc.wait_for("environment", lambda: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")[:-1], timeout=5)
+    environ = proc.wait_for(
+        "environment", lambda: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")[:-1], timeout=5
+    )
     assert f"{proc.MARKER}=1".encode() in environ
     proc.stop("sleeper")
     assert not proc.alive("sleeper")
@@ -47,7 +49,9 @@ def test_stop_takes_the_whole_group() -> None:
 
 
 def test_stubborn_process_is_killed() -> None:
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    )
     proc.start("stubborn", [sys.executable, "-c", code])
     proc.wait_for("it ignores the signal", lambda: "ready" in proc.tail("stubborn"), 5)
     begun = time.monotonic()

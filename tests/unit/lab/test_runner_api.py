@@ -122,7 +122,11 @@ def test_a_write_is_repeated_until_the_server_answers(monkeypatch: pytest.Monkey
 
 
 async def execute(
-    script: str, streams: execution.Streams, stdin: bytes = b"", protocols: tuple[str, ...] = ("v4.channel.k8s.io",), close: bool = False
+    script: str,
+    streams: execution.Streams,
+    stdin: bytes = b"",
+    protocols: tuple[str, ...] = ("v4.channel.k8s.io",),
+    close: bool = False,
 ) -> tuple[dict[int, bytes], str | None]:
     """Run a shell script through the WebSocket; returns the bytes by channel and the agreed protocol."""
 
@@ -130,7 +134,11 @@ async def execute(
         return await execution.serve(request, ["sh", "-c", script], {"PATH": "/usr/bin:/bin"}, streams)
 
     found: dict[int, bytes] = {}
-    async with serving(handler) as url, ClientSession() as session, session.ws_connect(url, protocols=protocols) as socket:
+    async with (
+        serving(handler) as url,
+        ClientSession() as session,
+        session.ws_connect(url, protocols=protocols) as socket,
+    ):
         if stdin:
             await socket.send_bytes(b"\0" + stdin)
         if close:
@@ -144,7 +152,9 @@ async def execute(
 
 def test_streams_and_exit_code_have_their_channels() -> None:
     async def work() -> None:
-        found, protocol = await execute("echo out; echo err >&2; exit 7", execution.Streams(stdin=False, stdout=True, stderr=True, tty=False))
+        found, protocol = await execute(
+            "echo out; echo err >&2; exit 7", execution.Streams(stdin=False, stdout=True, stderr=True, tty=False)
+        )
         assert protocol == "v4.channel.k8s.io"
         assert (found[execution.STDOUT], found[execution.STDERR]) == (b"out\n", b"err\n")
         assert json.loads(found[execution.ERROR])["details"]["causes"][0]["message"] == "7"
@@ -162,7 +172,9 @@ def test_a_signal_ends_as_a_shell_says_it() -> None:
 
 def test_standard_input_reaches_the_command() -> None:
     async def work() -> None:
-        found, _status = await execute("read line; echo got $line", execution.Streams(True, True, True, False), b"word\n")
+        found, _status = await execute(
+            "read line; echo got $line", execution.Streams(True, True, True, False), b"word\n"
+        )
         assert found[execution.STDOUT] == b"got word\n"
         assert json.loads(found[execution.ERROR])["status"] == "Success"
 

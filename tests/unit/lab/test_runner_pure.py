@@ -85,7 +85,11 @@ def test_a_changed_table_is_read_again_and_a_broken_one_is_named(tmp_path: Path)
     path.write_text("images: {a: {command: [x]}}")
     table = images.Table(path)
     assert table.lookup("a:1").command == ("x",)
-    for text, message in (("images: {a: {}}", "images.yml cannot be read"), ("images: [", "images.yml cannot be read"), ("images: {}", "'a'")):
+    for text, message in (
+        ("images: {a: {}}", "images.yml cannot be read"),
+        ("images: [", "images.yml cannot be read"),
+        ("images: {}", "'a'"),
+    ):
         path.write_text(text)
         os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
         with pytest.raises(CannotStart, match=message) as caught:
@@ -122,10 +126,14 @@ def state(**changes: Any) -> status.ContainerState:
 
 
 def pod_status(*containers: status.ContainerState, before: Any = (), policy: str = "Always") -> Json:
-    return status.pod_status(containers, restart_policy=policy, pod_ip="10.244.1.2", host_ip="192.168.0.71", started="t", before=before)
+    return status.pod_status(
+        containers, restart_policy=policy, pod_ip="10.244.1.2", host_ip="192.168.0.71", started="t", before=before
+    )
 
 
-def initial_status(initial: list[status.ContainerState], main: status.ContainerState, initialized: bool = True, policy: str = "Always") -> Json:
+def initial_status(
+    initial: list[status.ContainerState], main: status.ContainerState, initialized: bool = True, policy: str = "Always"
+) -> Json:
     values: Json = {"restart_policy": policy, "pod_ip": "10.244.1.2", "host_ip": "192.168.0.71", "started": "t"}
     return status.pod_status([main], initial, initialized=initialized, **values)
 

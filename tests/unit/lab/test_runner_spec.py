@@ -28,7 +28,15 @@ def pod(*containers: Json, **spec: Any) -> Json:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("2", 2), ("100m", Fraction(1, 10)), ("1.5", Fraction(3, 2)), ("1Gi", 2**30), ("1500k", 1500000), ("2e3", 2000), ("128974848", 128974848)],
+    [
+        ("2", 2),
+        ("100m", Fraction(1, 10)),
+        ("1.5", Fraction(3, 2)),
+        ("1Gi", 2**30),
+        ("1500k", 1500000),
+        ("2e3", 2000),
+        ("128974848", 128974848),
+    ],
 )
 def test_quantities(text: str, value: Fraction) -> None:
     assert downward.quantity(text) == value
@@ -134,7 +142,17 @@ def test_the_containers_context_wins() -> None:
     item = pod(securityContext={"runAsUser": 5, "fsGroup": 7, "supplementalGroups": [9]})
     who = security.identity(item, container)
     assert who == security.Identity(1337, 1338, (7, 9), read_only_root=True)
-    assert security.command_as(who, ["x"]) == [security.SETPRIV, "--reuid", "1337", "--regid", "1338", "--groups", "7,9", "--", "x"]
+    assert security.command_as(who, ["x"]) == [
+        security.SETPRIV,
+        "--reuid",
+        "1337",
+        "--regid",
+        "1338",
+        "--groups",
+        "7,9",
+        "--",
+        "x",
+    ]
     assert (who.home, security.Identity().home) == ("/", "/root")
 
 
@@ -180,7 +198,10 @@ def test_an_https_get_with_headers() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "message"),
-    [({"grpc": {"port": 1}, "periodSeconds": 3}, "container c: readinessProbe by grpc"), ({"tcpSocket": {"port": "gone"}}, "'gone'")],
+    [
+        ({"grpc": {"port": 1}, "periodSeconds": 3}, "container c: readinessProbe by grpc"),
+        ({"tcpSocket": {"port": "gone"}}, "'gone'"),
+    ],
 )
 def test_a_probe_that_is_not_supported_is_named(spec: Json, message: str) -> None:
     with pytest.raises(UnsupportedSpec, match=message):

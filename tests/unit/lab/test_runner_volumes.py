@@ -28,7 +28,10 @@ def pod(volumes_: list[Json], **container: Any) -> Json:
     meta = {"name": "web-1", "namespace": "shop", "uid": "u-1", "labels": {"app": "web"}}
     mounts = [{"name": v["name"], "mountPath": f"/{v['name']}"} for v in volumes_]
     main = {"name": "main", "volumeMounts": mounts, **container}
-    return {"metadata": meta, "spec": {"nodeName": "n", "serviceAccountName": "sa", "containers": [main], "volumes": volumes_}}
+    return {
+        "metadata": meta,
+        "spec": {"nodeName": "n", "serviceAccountName": "sa", "containers": [main], "volumes": volumes_},
+    }
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -44,7 +47,11 @@ PROJECTED: Json = {
         {"configMap": {"name": "root", "items": [{"key": "ca", "path": "ca.crt", "mode": 0o444}]}},
         {"secret": {"name": "extra", "optional": True}},
         {"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
-        {"downwardAPI": {"items": [{"path": "cpu", "resourceFieldRef": {"containerName": "main", "resource": "limits.cpu"}}]}},
+        {
+            "downwardAPI": {
+                "items": [{"path": "cpu", "resourceFieldRef": {"containerName": "main", "resource": "limits.cpu"}}]
+            }
+        },
     ],
 }
 TOKEN = tokens.Wanted("istio-ca", 600)
@@ -70,7 +77,10 @@ def test_secrets_and_config_maps() -> None:
     }
     secret = {"secretName": "s", "defaultMode": 0o400}
     assert volumes.contents(pod([]), "secret", secret, found, {}) == {"t": File(b"t", 0o400)}
-    assert volumes.contents(pod([]), "configMap", {"name": "c"}, found, {}) == {"k": File(b"v", 0o644), "b": File(b"\0\1", 0o644)}
+    assert volumes.contents(pod([]), "configMap", {"name": "c"}, found, {}) == {
+        "k": File(b"v", 0o644),
+        "b": File(b"\0\1", 0o644),
+    }
     missing = {"name": "c", "items": [{"key": "no", "path": "x"}]}
     with pytest.raises(KeyError, match="no"):
         volumes.contents(pod([]), "configMap", missing, found, {})
@@ -250,7 +260,9 @@ def test_an_empty_dir_is_for_everybody(tmp_path: Path, owners: dict[str, tuple[i
         (logs.LogPart(18), logs.Options(tail=1), b""),
     ],
 )
-def test_a_client_sees_its_runs_part_of_the_log(tmp_path: Path, part: logs.LogPart, wanted: logs.Options, text: bytes) -> None:
+def test_a_client_sees_its_runs_part_of_the_log(
+    tmp_path: Path, part: logs.LogPart, wanted: logs.Options, text: bytes
+) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntwo\nthree\nfour")
 

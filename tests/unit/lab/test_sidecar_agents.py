@@ -106,7 +106,9 @@ def test_fingerprint_needs_all_files_and_follows_changes(pilot_agent: Any, tmp_p
     assert pilot_agent.fingerprint() != first
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(1079 * 3600 + 59 * 60 + 51.9, "1079h59m51s"), (65, "1m5s"), (5, "5s"), (3600, "1h0m0s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1079 * 3600 + 59 * 60 + 51.9, "1079h59m51s"), (65, "1m5s"), (5, "5s"), (3600, "1h0m0s")]
+)
 def test_durations_as_go_prints_them(node_agent: Any, seconds: float, text: str) -> None:
     assert node_agent.duration(seconds) == text
 

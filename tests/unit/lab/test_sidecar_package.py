@@ -52,7 +52,9 @@ def test_upstreams_layout(listing: dict[str, tuple[str, str]], path: str, mode: 
     assert listing[path] == (mode, "root/root")
 
 
-@pytest.mark.parametrize(("name", "interpreter"), [("istio-start.sh", "/bin/bash"), ("node_agent", "/usr/bin/python3 -I")])
+@pytest.mark.parametrize(
+    ("name", "interpreter"), [("istio-start.sh", "/bin/bash"), ("node_agent", "/usr/bin/python3 -I")]
+)
 def test_programs_name_their_interpreter(package: Path, tmp_path: Path, name: str, interpreter: str) -> None:
     subprocess.run(["dpkg-deb", "-x", package, tmp_path], check=True)
     first, second = (tmp_path / "usr/local/bin" / name).read_text().splitlines()[:2]

@@ -125,7 +125,8 @@ def test_clean_removes_what_is_there_and_adds_nothing(machine: Machine) -> None:
     # Every chain exists; each rule is found once.
     machine.tool(
         "iptables",
-        RECORDER.format(name="iptables") + 'case "$*" in *-C*) n="$CALLS.$(echo "$*" | md5sum | cut -c1-8)"; [ -e "$n" ] && exit 1; touch "$n";; esac\n',
+        RECORDER.format(name="iptables")
+        + 'case "$*" in *-C*) n="$CALLS.$(echo "$*" | md5sum | cut -c1-8)"; [ -e "$n" ] && exit 1; touch "$n";; esac\n',
     )
     machine.settings()
     assert machine.run("istio-iptables.sh", "clean").returncode == 0
@@ -144,7 +145,9 @@ def test_start_runs_the_capture_then_the_agent_as_istio_proxy(machine: Machine) 
     assert machine.run("istio-start.sh", **env).returncode == 0
     first, second = machine.calls.read_text().splitlines()
     assert first.startswith("istio-iptables.sh")
-    assert second.startswith("su -s /bin/bash -c INSTANCE_IP=192.168.0.81 POD_NAME=deb-nginx01 POD_NAMESPACE=default exec ")
+    assert second.startswith(
+        "su -s /bin/bash -c INSTANCE_IP=192.168.0.81 POD_NAME=deb-nginx01 POD_NAMESPACE=default exec "
+    )
     assert (
         "pilot-agent proxy  --serviceCluster rawvm --discoveryAddress istio-pilot.istio-system:15011"
         " --controlPlaneAuthPolicy MUTUAL_TLS >> /var/log/istio/istio.log 2>&1 istio-proxy"
@@ -155,5 +158,9 @@ def test_node_agent_start(machine: Machine) -> None:
     machine.settings(sidecar="NODE_AGENT_RENEW_AFTER=20\n")
     assert machine.run("istio-node-agent-start.sh").returncode == 0
     call = machine.calls.read_text()
-    assert "NODE_AGENT_RENEW_AFTER=20 exec /usr/local/bin/node_agent --env onprem --ca-address istio-citadel:8060" in call
-    assert "--cert-chain /etc/certs/cert-chain.pem --key /etc/certs/key.pem --root-cert /etc/certs/root-cert.pem" in call
+    assert (
+        "NODE_AGENT_RENEW_AFTER=20 exec /usr/local/bin/node_agent --env onprem --ca-address istio-citadel:8060" in call
+    )
+    assert (
+        "--cert-chain /etc/certs/cert-chain.pem --key /etc/certs/key.pem --root-cert /etc/certs/root-cert.pem" in call
+    )

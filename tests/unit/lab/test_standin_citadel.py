@@ -57,7 +57,11 @@ def test_only_the_callers_own_identity_is_signed(authority: pki.Authority) -> No
     key, csr = request_for(NGINX)
     signed = x509.load_pem_x509_certificate(authority.sign_request(csr, NGINX, datetime.timedelta(hours=1)))
     assert signed.public_key() == key.public_key()
-    for wrong in (request_for("spiffe://cluster.local/ns/x/sa/y")[1], request_for()[1], request_for(NGINX, NGINX + "x")[1]):
+    for wrong in (
+        request_for("spiffe://cluster.local/ns/x/sa/y")[1],
+        request_for()[1],
+        request_for(NGINX, NGINX + "x")[1],
+    ):
         with pytest.raises(pki.RequestRefused, match="its own identity"):
             authority.sign_request(wrong, NGINX, datetime.timedelta(hours=1))
     with pytest.raises(pki.RequestRefused, match="not a PEM"):

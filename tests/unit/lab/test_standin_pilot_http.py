@@ -16,7 +16,13 @@ from lab.standins import pilot, pki, tls
 from lab.standins.xds.ads import World
 from lab.standins.xds.model import Endpoint, Mesh, Port, Service
 
-NGINX = Service("nginx", "default", "nginx.default.svc.cluster.local", "10.233.1.1", (Port(80, "http", (Endpoint("1.2.3.4", 9080),)),))
+NGINX = Service(
+    "nginx",
+    "default",
+    "nginx.default.svc.cluster.local",
+    "10.233.1.1",
+    (Port(80, "http", (Endpoint("1.2.3.4", 9080),)),),
+)
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ def service(name: str, *ports: Port, namespace: str = "default", cluster_ip: str
 NGINX = service("deb-nginx01", Port(9080, "http", (Endpoint("192.168.0.81", 9080),)))
 ELSEWHERE = service("web", Port(80, "http-web", (Endpoint("10.244.1.2", 8080),)), namespace="shop")
 DATABASE = service("db", Port(3306, "mysql", (Endpoint("10.244.1.3", 3306),)), cluster_ip="10.233.1.3")
-POLICY_SERVICE = service("istio-policy", Port(9091, "grpc-mixer", (Endpoint("10.244.1.9", 9091),)), namespace="istio-system")
+POLICY_SERVICE = service(
+    "istio-policy", Port(9091, "grpc-mixer", (Endpoint("10.244.1.9", 9091),)), namespace="istio-system"
+)
 ALL = (NGINX, ELSEWHERE, DATABASE, POLICY_SERVICE)
 
 

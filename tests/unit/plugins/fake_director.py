@@ -68,7 +68,10 @@ class Director:
         sysctl = self.sysctl()
         host.program(
             "modprobe",
-            f"echo ip_vs >> {host.root}/proc/modules; echo ip_vs_wrr >> {host.root}/proc/modules\nmkdir -p {os.path.dirname(sysctl)}; echo 0 > {sysctl}",
+            (
+                f"echo ip_vs >> {host.root}/proc/modules; echo ip_vs_wrr >> {host.root}/proc/modules\n"
+                f"mkdir -p {os.path.dirname(sysctl)}; echo 0 > {sysctl}"
+            ),
         )
         self.write("proc/modules", "")
         self.write("links.free", links("eth0 192.168.0.61/24"))
@@ -93,7 +96,15 @@ class Director:
         monkeypatch.setattr(kernel, "PROC", self.host.path("proc"))
         monkeypatch.setattr(kernel, "MODULES", self.host.path("lib/modules"))
         monkeypatch.setattr(paths, "_ids", lambda _wanted: (os.getuid(), os.getgid()))
-        for folder in ("etc/systemd/system", "etc/modules-load.d", "etc/sysctl.d", "etc/default", "usr/local/lib", "var/lib", "proc"):
+        for folder in (
+            "etc/systemd/system",
+            "etc/modules-load.d",
+            "etc/sysctl.d",
+            "etc/default",
+            "usr/local/lib",
+            "var/lib",
+            "proc",
+        ):
             os.makedirs(self.host.path(folder))
 
     def sysctl(self) -> str:

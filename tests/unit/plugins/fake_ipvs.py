@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stateful stand-in for the kernel's IPVS behind a netlink socket, with the kernel's errors. Shares no code with the collection."""
+"""A stateful stand-in for the kernel's IPVS behind a netlink socket, with the kernel's errors.
+Shares no code with the collection."""
 
 from __future__ import annotations
 
@@ -141,8 +142,14 @@ class FakeKernel:
             else:
                 parts += attribute(2, struct.pack("=H", key[1])) + attribute(3, key[2]) + attribute(4, key[3])
             parts += attribute(6, found["scheduler"]) + (attribute(11, found["engine"]) if found["engine"] else b"")
-            parts += attribute(7, struct.pack("=II", found["flags"], 0xFFFFFFFF)) + attribute(8, found["timeout"]) + attribute(9, found["netmask"])
-            parts += attribute(12, b"".join(attribute(number, struct.pack("=Q", 2**40 + number)) for number in range(1, 11)))
+            parts += (
+                attribute(7, struct.pack("=II", found["flags"], 0xFFFFFFFF))
+                + attribute(8, found["timeout"])
+                + attribute(9, found["netmask"])
+            )
+            parts += attribute(
+                12, b"".join(attribute(number, struct.pack("=Q", 2**40 + number)) for number in range(1, 11))
+            )
             replies.append(bytes([NEW_SERVICE, 1, 0, 0]) + attribute(SERVICE, parts))
         return replies
 
@@ -209,10 +216,17 @@ class FakeKernel:
         return [bytes([9, 1, 0, 0]) + attribute(3, parts)]
 
     def _do_13(self, _service: dict[int, bytes], _dest: dict[int, bytes]) -> list[bytes]:
-        return [bytes([12, 1, 0, 0]) + b"".join(attribute(4 + index, struct.pack("=I", value)) for index, value in enumerate((900, 120, 300)))]
+        return [
+            bytes([12, 1, 0, 0])
+            + b"".join(attribute(4 + index, struct.pack("=I", value)) for index, value in enumerate((900, 120, 300)))
+        ]
 
     def _do_15(self, _service: dict[int, bytes], _dest: dict[int, bytes]) -> list[bytes]:
-        return [bytes([SET_INFO, 1, 0, 0]) + attribute(1, struct.pack("=I", 0x10201)) + attribute(2, struct.pack("=I", 4096))]
+        return [
+            bytes([SET_INFO, 1, 0, 0])
+            + attribute(1, struct.pack("=I", 0x10201))
+            + attribute(2, struct.pack("=I", 4096))
+        ]
 
 
 class FakeSocket:
@@ -255,7 +269,10 @@ class FakeSocket:
                 self._queue += self._datagrams(replies, kind, sequence, 2 if dump else 0)
             if number or (flags & 4 and not dump):
                 errors += 1
-                self._queue.append(struct.pack("=IHHIIi", 36, 2, 0x100, sequence, 4711, -number) + struct.pack("=IHHII", length, kind, flags, sequence, 4711))
+                self._queue.append(
+                    struct.pack("=IHHIIi", 36, 2, 0x100, sequence, 4711, -number)
+                    + struct.pack("=IHHII", length, kind, flags, sequence, 4711)
+                )
             elif dump:
                 self._queue.append(struct.pack("=IHHIIi", 20, 3, 2, sequence, 4711, 0))
         self._overrun = errors > kernel.reply_limit

@@ -25,7 +25,11 @@ def _server(draw: st.DrawFn, address: str, service: dict[str, Any], port: int, i
     mixed = (":" in address) != ipv6
     forwarding = "ipip" if mixed else draw(st.sampled_from(["gatewaying", "masquerading", "ipip"]))
     own_port = draw(st.sampled_from(PORTS)) if forwarding == "masquerading" or "fwmark_service" in service else port
-    server: dict[str, Any] = {"real_server": endpoint(address, own_port), "forwarding": forwarding, "weight": draw(st.integers(0, 3))}
+    server: dict[str, Any] = {
+        "real_server": endpoint(address, own_port),
+        "forwarding": forwarding,
+        "weight": draw(st.integers(0, 3)),
+    }
     if draw(st.booleans()):
         server["u_threshold"] = draw(st.integers(1, 1000))
         server["l_threshold"] = draw(st.integers(0, server["u_threshold"]))
@@ -49,7 +53,9 @@ def _service(draw: st.DrawFn, key: tuple[str, Any]) -> dict[str, Any]:
         service[option] = endpoint(*value)
         ipv6, port = ":" in value[0], value[1]
     scheduler = service["scheduler"] = draw(st.sampled_from(SCHEDULERS))
-    service["sched_flags"] = draw(st.lists(st.sampled_from(OWN_FLAGS.get(scheduler, ["flag-1", "flag-2", "flag-3"])), unique=True))
+    service["sched_flags"] = draw(
+        st.lists(st.sampled_from(OWN_FLAGS.get(scheduler, ["flag-1", "flag-2", "flag-3"])), unique=True)
+    )
     if port == 0 and option != "fwmark_service" or draw(st.booleans()):
         service["persistent"] = draw(st.integers(1, 600))
         if draw(st.booleans()):

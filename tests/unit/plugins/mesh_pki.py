@@ -25,10 +25,21 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def key_pem(key: t.Any) -> bytes:
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
 
 
-def certificate(subject: str, key: t.Any, issuer: str, issuer_key: t.Any, start: int = -1, end: int = 90, uri: str = "", ca: bool = False) -> x509.Certificate:
+def certificate(
+    subject: str,
+    key: t.Any,
+    issuer: str,
+    issuer_key: t.Any,
+    start: int = -1,
+    end: int = 90,
+    uri: str = "",
+    ca: bool = False,
+) -> x509.Certificate:
     """A certificate; start and end are days from now, an empty subject stays empty."""
 
     def name(text: str) -> x509.Name:
@@ -45,7 +56,9 @@ def certificate(subject: str, key: t.Any, issuer: str, issuer_key: t.Any, start:
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
     if uri:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=True)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=True
+        )
     return builder.sign(issuer_key, hashes.SHA256())
 
 
@@ -75,7 +88,9 @@ def authority(name: str = "k8s.cluster.local") -> Authority:
     return Authority(name)
 
 
-def secret(files: t.Mapping[str, bytes], service_account: str = "default", namespace: str = "default") -> dict[str, t.Any]:
+def secret(
+    files: t.Mapping[str, bytes], service_account: str = "default", namespace: str = "default"
+) -> dict[str, t.Any]:
     """The Secret that Citadel would keep them in."""
     return {
         "apiVersion": "v1",

@@ -52,7 +52,9 @@ def test_every_default_is_in_the_spec_and_every_optional_option_has_a_default(ro
         options = spec.get("options", {})
         optional = {option for option, details in options.items() if not details.get("required")}
         assert optional <= defaults, f"entry point {name}: options without a line in defaults/main.yml"
-    assert defaults == {option for option in entry_points(role)["main"].get("options", {}) if option in defaults}, "defaults that the spec of main lacks"
+    assert defaults == {option for option in entry_points(role)["main"].get("options", {}) if option in defaults}, (
+        "defaults that the spec of main lacks"
+    )
 
 
 @role
@@ -63,9 +65,13 @@ def test_literal_defaults_have_the_same_value_in_the_spec(role: Path) -> None:
             if option not in defaults:
                 continue
             if is_template(defaults[option]):
-                assert "default" not in details, f"{name}: {option} is derived, so the spec's default says something else"
+                assert "default" not in details, (
+                    f"{name}: {option} is derived, so the spec's default says something else"
+                )
             else:
-                assert "default" in details, f"{name}: {option} has the default {defaults[option]!r}, the spec names none"
+                assert "default" in details, (
+                    f"{name}: {option} has the default {defaults[option]!r}, the spec names none"
+                )
                 assert details["default"] == defaults[option], f"{name}: {option}"
                 assert type(details["default"]) is type(defaults[option]), f"{name}: {option}"
 

@@ -37,10 +37,15 @@ def test_problems_name_host_and_detail() -> None:
 
 
 @pytest.mark.parametrize(("failing", "status"), [([], 0), (["R7"], 1)])
-def test_exit_status_and_file(tmp_path: Path, failing: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_status_and_file(
+    tmp_path: Path, failing: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     report, page, output = (tmp_path / name for name in ("verify.json", "page.html", "demo.json"))
     report.write_text(json.dumps([result(row, row not in failing) for row in demo.ROWS]))
-    page.write_text("HTTP/1.1 200 OK\r\nserver: envoy\r\n\r\n<html><head><title>x</title></head><body><h1>Welcome to nginx!</h1></body></html>")
+    page.write_text(
+        "HTTP/1.1 200 OK\r\nserver: envoy\r\n\r\n<html><head><title>x</title></head><body><h1>Welcome "
+        "to nginx!</h1></body></html>"
+    )
     assert demo.main([str(report), str(page), str(output)]) == status
     written = json.loads(output.read_text())
     assert [row["row"] for row in written] == [f"R{number}" for number in range(1, 20)]

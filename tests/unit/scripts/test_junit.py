@@ -15,7 +15,10 @@ def test_written_checks_are_counted(tmp_path: Path) -> None:
 
 def test_errors_count_as_failures_and_skips_apart(tmp_path: Path) -> None:
     path = tmp_path / "results.xml"
-    path.write_text("<testsuites><testsuite><testcase/><testcase><error/></testcase><testcase><skipped/></testcase></testsuite></testsuites>")
+    path.write_text(
+        "<testsuites><testsuite><testcase/><testcase><error/></testcase>"
+        "<testcase><skipped/></testcase></testsuite></testsuites>"
+    )
     counts = junit.count([path, path])
     assert counts == junit.Counts(passed=2, failed=2, skipped=2)
     assert str(counts) == "2 passed, 2 failed, 2 skipped"

@@ -72,4 +72,9 @@ class A:
 
 
 def test_flags_sets_and_numbers_are_no_types() -> None:
-    assert python39.unions("a = re.I | re.M\nb = x | 1\nc = set(a) | {1}\nd = {'a': 1} | other\ne = socket.SOCK_RAW | mode") == []
+    assert (
+        python39.unions(
+            "a = re.I | re.M\nb = x | 1\nc = set(a) | {1}\nd = {'a': 1} | other\ne = socket.SOCK_RAW | mode"
+        )
+        == []
+    )

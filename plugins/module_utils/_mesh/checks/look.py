@@ -23,7 +23,11 @@ TEXTS = {
     "cluster_env": layout.CLUSTER_ENV,
     "sidecar_env": layout.SIDECAR_ENV,
 }
-OWNED = (layout.CERTS, *(f"{layout.CERTS}/{name}" for name in ("key.pem", "cert-chain.pem", "root-cert.pem")), layout.CLUSTER_ENV)
+OWNED = (
+    layout.CERTS,
+    *(f"{layout.CERTS}/{name}" for name in ("key.pem", "cert-chain.pem", "root-cert.pem")),
+    layout.CLUSTER_ENV,
+)
 # The last approval is what counts; the agent asks once in hours.
 _JOURNAL_LINES = "2000"
 _ADMIN = ("127.0.0.1", 15000, 5)
@@ -32,14 +36,20 @@ _ADMIN = ("127.0.0.1", 15000, 5)
 def look(names: t.Sequence[str], listeners: t.Sequence[str], seconds: float) -> dict[str, t.Any]:
     """What the rows of a VM need. A file or program that is missing is what they judge: it is read as empty."""
     seen: dict[str, t.Any] = {name: paths.read_text(path) or "" for name, path in TEXTS.items()}
-    lookups = commands.run(["xargs", "-n", "1", "host", "-W", "3", "-t", "A"], stdin="\n".join(names)) if names else None
+    lookups = (
+        commands.run(["xargs", "-n", "1", "host", "-W", "3", "-t", "A"], stdin="\n".join(names)) if names else None
+    )
     units = systemd.look(UNITS)
     seen.update(
         hostname=socket.gethostname().split(".")[0],
         lookups=lookups.stdout if lookups else "",
         lookups_error=lookups.stderr if lookups else "",
         units={name: {"ActiveState": unit.state, "UnitFileState": unit.file_state} for name, unit in units.items()},
-        owners={path: state.owner for path, state in ((path, paths.read(path, content=False)) for path in OWNED) if state.owner},
+        owners={
+            path: state.owner
+            for path, state in ((path, paths.read(path, content=False)) for path in OWNED)
+            if state.owner
+        },
         package=_said("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\n", layout.PACKAGE),
         nat=_said("iptables-save", "-t", "nat"),
         processes=_said("ps", "-e", "-o", "args", "--no-headers", "-ww"),

@@ -78,14 +78,19 @@ def env_values(text: str) -> dict[str, str]:
 
 
 def _ports(service: Mapping) -> list[tuple[t.Any, ...]]:
-    return sorted((p.get("name", ""), p["port"], p.get("protocol", "TCP"), str(p.get("targetPort", p["port"]))) for p in service["spec"].get("ports") or [])
+    return sorted(
+        (p.get("name", ""), p["port"], p.get("protocol", "TCP"), str(p.get("targetPort", p["port"])))
+        for p in service["spec"].get("ports") or []
+    )
 
 
-def expected_names(resources: t.Sequence[Mapping], services: t.Sequence[Mapping], vip: str, cluster_domain: str) -> dict[str, str]:
+def expected_names(
+    resources: t.Sequence[Mapping], services: t.Sequence[Mapping], vip: str, cluster_domain: str
+) -> dict[str, str]:
     """R10: which name answers which address on a VM.
 
-    Short names and names with the namespace answer the VIP; the full names of the Services that exist answer, through the
-    director and the cluster's DNS, their cluster IP.
+    Short names and names with the namespace answer the VIP;
+    the full names of the Services that exist answer, through the director and the cluster's DNS, their cluster IP.
     """
     names = {}
     for service in services:
@@ -108,7 +113,9 @@ def service_problems(wanted: Mapping, seen: Mapping | None) -> list[str]:
     problems = []
     for field in ("selector", "externalIPs"):
         if (seen["spec"].get(field) or None) != (wanted["spec"].get(field) or None):
-            problems.append(f"Service {name}: {field} is {seen['spec'].get(field)}, should be {wanted['spec'].get(field)}")
+            problems.append(
+                f"Service {name}: {field} is {seen['spec'].get(field)}, should be {wanted['spec'].get(field)}"
+            )
     if _ports(seen) != _ports(wanted):
         problems.append(f"Service {name}: ports are {_ports(seen)}, should be {_ports(wanted)}")
     return problems
@@ -142,11 +149,15 @@ def director_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
         problems.append(f"the VIP {wanted['vip']} is not held")
     unit = seen["unit"]
     if unit.get("ActiveState") != "active" or unit.get("UnitFileState") != "enabled":
-        problems.append(f"unit {wanted['unit']} is {unit.get('ActiveState')}/{unit.get('UnitFileState')}, should be active/enabled")
+        problems.append(
+            f"unit {wanted['unit']} is {unit.get('ActiveState')}/{unit.get('UnitFileState')}, should be active/enabled"
+        )
     count = len(wanted["services"])
     reals = sum(len(s.get("real_servers") or []) for s in wanted["services"])
     drained = f", out of service: {', '.join(wanted['drained'])}" if wanted["drained"] else ""
-    return [_row("R5", host, problems, f"{count} virtual services, {reals} real servers, VIP {wanted['vip']} held{drained}")]
+    return [
+        _row("R5", host, problems, f"{count} virtual services, {reals} real servers, VIP {wanted['vip']} held{drained}")
+    ]
 
 
 def _identity(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
@@ -167,7 +178,11 @@ def _kubedns(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
 
 def _cluster_env(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
     values = env_values(seen["cluster_env"])
-    problems = [f"{key} is {values.get(key, 'not set')}, should be {value}" for key, value in wanted["cluster_env"].items() if values.get(key) != str(value)]
+    problems = [
+        f"{key} is {values.get(key, 'not set')}, should be {value}"
+        for key, value in wanted["cluster_env"].items()
+        if values.get(key) != str(value)
+    ]
     return problems, ", ".join(f"{key}={value}" for key, value in wanted["cluster_env"].items())
 
 
@@ -175,9 +190,16 @@ def _resolver(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
     problems = []
     servers = re.findall(r"^\s*nameserver\s+(\S+)", seen["resolv_conf"], re.M)
     if servers[:1] != ["127.0.0.1"]:
-        problems.append(f"the first nameserver of /etc/resolv.conf is {servers[0] if servers else 'missing'}, should be 127.0.0.1")
+        problems.append(
+            f"the first nameserver of /etc/resolv.conf is {servers[0] if servers else 'missing'}, should be 127.0.0.1"
+        )
     problems += _unit_problems(seen, "dnsmasq.service")
-    names = [name for line in seen["hosts"].splitlines() if line.split("#")[0].split()[:1] == [wanted["address"]] for name in line.split("#")[0].split()[1:]]
+    names = [
+        name
+        for line in seen["hosts"].splitlines()
+        if line.split("#")[0].split()[:1] == [wanted["address"]]
+        for name in line.split("#")[0].split()[1:]
+    ]
     if wanted["hostname"] not in names:
         problems.append(f"/etc/hosts does not map {wanted['address']} to {wanted['hostname']}")
     return problems, f"nameservers {', '.join(servers)}; {wanted['address']} is {wanted['hostname']}"
@@ -194,7 +216,9 @@ def _lookups(wanted: Mapping, seen: Mapping) -> tuple[list[str], str]:
 
 def _no_answer(name: str, seen: Mapping) -> str:
     """What the program host said instead of an address."""
-    lines = [line for line in seen["lookups"].splitlines() if name in line.replace("(", " ").split() or line.startswith(";;")]
+    lines = [
+        line for line in seen["lookups"].splitlines() if name in line.replace("(", " ").split() or line.startswith(";;")
+    ]
     said = "; ".join(dict.fromkeys(lines)) or " ".join(seen.get("lookups_error", "").split())
     return f"nothing ({said})" if said else "nothing"
 
@@ -232,7 +256,9 @@ def capture_problems(wanted: Mapping, nat: str, uid: str, gid: str) -> list[str]
         "RETURN for root's user": r"-A ISTIO_OUTPUT .*--uid-owner 0 -j RETURN",
         "RETURN for root's group": r"-A ISTIO_OUTPUT .*--gid-owner 0 -j RETURN",
         "RETURN for 127.0.0.1/32": r"-A ISTIO_OUTPUT -d 127\.0\.0\.1/32 .*-j RETURN",
-        f"ISTIO_REDIRECT for {wanted['service_cidr']}": rf"-A ISTIO_OUTPUT -d {re.escape(wanted['service_cidr'])} .*-j ISTIO_REDIRECT",
+        f"ISTIO_REDIRECT for {wanted['service_cidr']}": (
+            rf"-A ISTIO_OUTPUT -d {re.escape(wanted['service_cidr'])} .*-j ISTIO_REDIRECT"
+        ),
         "REDIRECT to 15001": r"-A ISTIO_REDIRECT .*-j REDIRECT --to-ports 15001",
     }
     return [f"nat table lacks {what}" for what, pattern in rules.items() if not re.search(pattern, nat)]
@@ -278,17 +304,20 @@ def pushed_problems(wanted: Mapping, envoy: Mapping) -> list[str]:
 
 
 def policy_problems(checks: t.Sequence[Mapping], host: str) -> list[str]:
-    """Say in words why requests to this VM fail, if a policy filter fails closed on a service that it cannot reach (R17)."""
+    """Say in words why requests to this VM fail, if a policy filter fails closed on a service
+    that it cannot reach (R17)."""
     problems = []
     for item in checks:
         endpoints = item.get("endpoints") or []
         if item["fail_mode"] != "closed" or any(may_answer(endpoint) for endpoint in endpoints):
             continue
-        where = ", ".join(f"{endpoint['address']}:{endpoint['port']}" for endpoint in endpoints) or "it has no endpoints"
+        where = (
+            ", ".join(f"{endpoint['address']}:{endpoint['port']}" for endpoint in endpoints) or "it has no endpoints"
+        )
         problems.append(
-            f"{item['cluster']} ({where}) is unreachable from {host}, and the filter {item['filter']} on listener {item['listener']} "
-            "fails closed, so every request to it is answered UNAVAILABLE. Fix: the role mesh_policy with "
-            "mesh_policy_settings: {disablePolicyChecks: true} (or policyCheckFailOpen: true)"
+            f"{item['cluster']} ({where}) is unreachable from {host}, and the filter {item['filter']} on listener "
+            f"{item['listener']} fails closed, so every request to it is answered UNAVAILABLE. Fix: the role "
+            "mesh_policy with mesh_policy_settings: {disablePolicyChecks: true} (or policyCheckFailOpen: true)"
         )
     return problems
 
@@ -322,7 +351,9 @@ def vm_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
     return rows
 
 
-def registration_problems(wanted: Mapping, endpoint: Mapping, service: Mapping | None, endpoints: Mapping | None) -> list[str]:
+def registration_problems(
+    wanted: Mapping, endpoint: Mapping, service: Mapping | None, endpoints: Mapping | None
+) -> list[str]:
     """Compare Service and Endpoints with one VM of a registration (R15)."""
     name = f"{wanted['namespace']}/{wanted['name']}"
     if service is None or endpoints is None:
@@ -357,7 +388,14 @@ def cluster_rows(wanted: Mapping, seen: Mapping, host: str) -> list[Row]:
         for endpoint in item["endpoints"]:
             problems = registration_problems(item, endpoint, services.get(key), endpoints.get(key))
             ports = ", ".join(f"{port['name']}:{port['port']}" for port in endpoint["ports"])
-            rows.append(_row("R15", endpoint["host"], problems, f"{item['namespace']}/{item['name']} -> {endpoint['address']} {ports}"))
+            rows.append(
+                _row(
+                    "R15",
+                    endpoint["host"],
+                    problems,
+                    f"{item['namespace']}/{item['name']} -> {endpoint['address']} {ports}",
+                )
+            )
     problems = [*settings_problems(wanted["settings"], seen["mesh"]), *pilot_problems(seen["pilot"])]
     rows.append(_row("R18", host, problems, ", ".join(f"{k}: {json.dumps(v)}" for k, v in wanted["settings"].items())))
     for item in seen["requests"]:
@@ -386,7 +424,10 @@ def settings_problems(wanted: Mapping, result: Mapping) -> list[str]:
     """Mesh settings that differ (R18); C(result) is that of M(mesh.expansion.istio_mesh_config) in check mode."""
     if "previous" not in result:
         return [str(result.get("msg") or "the mesh settings could not be read")]
-    return [f"mesh setting {key} is {json.dumps(value)}, should be {json.dumps(wanted.get(key))}" for key, value in result["previous"].items()]
+    return [
+        f"mesh setting {key} is {json.dumps(value)}, should be {json.dumps(wanted.get(key))}"
+        for key, value in result["previous"].items()
+    ]
 
 
 def pilot_problems(deployments: t.Sequence[Mapping]) -> list[str]:
@@ -400,20 +441,29 @@ def pilot_problems(deployments: t.Sequence[Mapping]) -> list[str]:
     return problems
 
 
-def all_rows(wanted: t.Mapping[str, t.Sequence[str]], seen: t.Mapping[str, t.Sequence[Mapping]], host: str) -> list[Row]:
-    """The rows of all hosts of a run. A host that should have shown rows and has none was not reached: its rows do not hold."""
+def all_rows(
+    wanted: t.Mapping[str, t.Sequence[str]], seen: t.Mapping[str, t.Sequence[Mapping]], host: str
+) -> list[Row]:
+    """The rows of all hosts of a run. A host that should have shown rows and has none was not reached:
+    its rows do not hold."""
     rows = [Row(**row) for found in seen.values() for row in found]
     numbers = {"director": ["R5"], "vm": [*VM_CHECKS, "R16", "R17"]}
     for kind, hosts in wanted.items():
         for name in hosts:
             if not seen.get(name):
-                rows += [_row(number, name, [f"{name} was not reached or its check broke off"], "") for number in numbers[kind]]
+                rows += [
+                    _row(number, name, [f"{name} was not reached or its check broke off"], "")
+                    for number in numbers[kind]
+                ]
     return rows
 
 
 def table(rows: t.Sequence[Mapping]) -> list[str]:
     """The rows as lines that people read: ok or FAILED, row, what, detail."""
-    return [f"{'ok    ' if row['ok'] else 'FAILED'} {row['row']:<3} {row['what']}: {row['detail']}" for row in sorted(rows, key=_place)]
+    return [
+        f"{'ok    ' if row['ok'] else 'FAILED'} {row['row']:<3} {row['what']}: {row['detail']}"
+        for row in sorted(rows, key=_place)
+    ]
 
 
 def _place(row: Mapping) -> tuple[int, str, str]:

@@ -94,7 +94,10 @@ def table_diff(operations: t.Iterable[t.Any], table: model.Table) -> list[dict[s
     for operation in operations:
         if isinstance(operation, LoadTable):
             keys = touched(operation.steps)
-            texts = ["".join(f"{line}\n" for line in model.lines(one, keys)) for one in (table, simulate(table, operation.steps))]
+            texts = [
+                "".join(f"{line}\n" for line in model.lines(one, keys))
+                for one in (table, simulate(table, operation.steps))
+            ]
             headers = {"before_header": "IPVS table", "after_header": "IPVS table"}
             shown.append({**headers, "before": texts[0], "after": texts[1]})
     return shown

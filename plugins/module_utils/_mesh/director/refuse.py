@@ -26,19 +26,26 @@ def _reasons(wanted: Wanted, seen: Seen) -> t.Iterator[str]:
         yield f"{wanted.host} cannot be the director: {reason}. Use a host that is no Kubernetes node."
     devices = model.devices(wanted, seen)
     if not devices:
-        yield (f"The virtual address {wanted.vip} is in no subnet of {wanted.host}: name the interface with director_interface, or the right host.")
+        yield (
+            f"The virtual address {wanted.vip} is in no subnet of {wanted.host}: "
+            "name the interface with director_interface, or the right host."
+        )
     elif len(devices) > 1:
-        yield (f"The virtual address {wanted.vip} is in the subnets of {', '.join(devices)} of {wanted.host}: name the interface with director_interface.")
+        yield (
+            f"The virtual address {wanted.vip} is in the subnets of {', '.join(devices)} of {wanted.host}: "
+            "name the interface with director_interface."
+        )
     else:
         yield from _elsewhere(wanted, seen, devices[0])
     if seen.keepalived:
         yield (
-            f"{', '.join(seen.keepalived)} on {wanted.host} names {wanted.vip}: two writers of one table undo each other's "
-            "work. Take the address out of keepalived, or use another one."
+            f"{', '.join(seen.keepalived)} on {wanted.host} names {wanted.vip}: two writers of one table undo each "
+            "other's work. Take the address out of keepalived, or use another one."
         )
     if ipvsadm_loads(seen.file(layout.IPVSADM)) and wanted.ipvsadm_boot != model.TAKEOVER:
         yield (
-            f'{layout.IPVSADM} on {wanted.host} says AUTO="true": the package ipvsadm flushes the table when it starts and '
+            f'{layout.IPVSADM} on {wanted.host} says AUTO="true": '
+            "the package ipvsadm flushes the table when it starts and "
             "stops. Switch that off, or let the role do it with director_ipvsadm_boot: takeover."
         )
 
@@ -59,13 +66,13 @@ def _elsewhere(wanted: Wanted, seen: Seen, device: str) -> t.Iterator[str]:
     wrong = [str(place) for place in model.held_at(wanted, seen) if str(place) != right]
     if wrong:
         yield (
-            f"{wanted.vip} is on {', '.join(wrong)} of {wanted.host}; it must be a host address on {right}. Remove it from "
-            "the configuration that puts it there."
+            f"{wanted.vip} is on {', '.join(wrong)} of {wanted.host}; it must be a host address on {right}. "
+            "Remove it from the configuration that puts it there."
         )
     if seen.answered_by:
         yield (
-            f"The host with the hardware address {', '.join(seen.answered_by)} answers for {wanted.vip} on {device}. Use a "
-            "free address, or remove it there (on a Kubernetes node in ipvs mode: set strictARP)."
+            f"The host with the hardware address {', '.join(seen.answered_by)} answers for {wanted.vip} on {device}. "
+            "Use a free address, or remove it there (on a Kubernetes node in ipvs mode: set strictARP)."
         )
 
 

@@ -14,8 +14,12 @@ from . import layout
 from .model import Seen, Service, Wanted
 
 _REASONS = {
-    "net.ipv4.vs.expire_nodest_conn": "Without it packets to a real server that was removed are dropped silently until the connection times out.",
-    "net.ipv4.vs.expire_quiescent_template": "Without it persistent clients keep going to a real server whose weight is 0.",
+    "net.ipv4.vs.expire_nodest_conn": (
+        "Without it packets to a real server that was removed are dropped silently until the connection times out."
+    ),
+    "net.ipv4.vs.expire_quiescent_template": (
+        "Without it persistent clients keep going to a real server whose weight is 0."
+    ),
 }
 
 _UNIT = """\
@@ -122,4 +126,8 @@ def dropping(chains: str) -> list[str]:
     """The chains at the hook input that drop by default, from C(nft -j list chains)."""
     items = json.loads(chains).get("nftables", []) if chains else []
     found = [item["chain"] for item in items if "chain" in item]
-    return [f"{chain['family']} {chain['table']} {chain['name']}" for chain in found if chain.get("hook") == "input" and chain.get("policy") == "drop"]
+    return [
+        f"{chain['family']} {chain['table']} {chain['name']}"
+        for chain in found
+        if chain.get("hook") == "input" and chain.get("policy") == "drop"
+    ]

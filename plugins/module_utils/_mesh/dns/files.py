@@ -93,7 +93,9 @@ def kubedns_text(settings: Settings) -> str:
 
 
 def options_text(settings: Settings, upstreams: t.Sequence[str]) -> str:
-    lines = resolver.dnsmasq_lines(settings.services, settings.vip, settings.service_cidr, upstreams, settings.listen_address)
+    lines = resolver.dnsmasq_lines(
+        settings.services, settings.vip, settings.service_cidr, upstreams, settings.listen_address
+    )
     return _text(["# Managed by mesh.expansion.", *lines])
 
 

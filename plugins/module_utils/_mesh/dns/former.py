@@ -48,7 +48,8 @@ def load() -> Footprint | None:
         )
     except (ValueError, LookupError, TypeError) as exc:
         raise HostError(
-            f"{_place(_RECORD)} cannot be read ({exc}): it says how this host was before. Put it right from a backup; without it nothing can be put back."
+            f"{_place(_RECORD)} cannot be read ({exc}): it says how this host was before. Put it right from a backup; "
+            "without it nothing can be put back."
         ) from exc
 
 

@@ -76,7 +76,9 @@ def is_newer(folders: t.Sequence[str], since: float) -> bool:
     """Whether a file below was changed after this moment; 0 is no moment."""
     if not since:
         return False
-    found = (os.path.join(parent, name) for folder in folders for parent, dummy, names in os.walk(folder) for name in names)
+    found = (
+        os.path.join(parent, name) for folder in folders for parent, dummy, names in os.walk(folder) for name in names
+    )
     return any(os.lstat(path).st_mtime > since for path in found if not os.path.islink(path))
 
 
@@ -87,7 +89,7 @@ def _address(settings: Settings) -> str:
     found = re.search(r" src (\S+)", done.stdout)
     if found is None:
         raise HostError(
-            f"This host has no route to the virtual IP {settings.vip} ({(done.stderr or done.stdout).strip()}): give it "
-            "one, or its own address in dnsmasq_address (mesh_vm_address)."
+            f"This host has no route to the virtual IP {settings.vip} ({(done.stderr or done.stdout).strip()}): give "
+            "it one, or its own address in dnsmasq_address (mesh_vm_address)."
         )
     return found.group(1)

@@ -42,7 +42,8 @@ def upstreams(seen: Seen, settings: Settings) -> list[str]:
             return found
     looked_at = ", ".join((files.RESOLV_CONF, *files.BEHIND_STUBS))
     raise MeshError(
-        f"this host has no name server other than loopback ones in {looked_at}: list the site's name servers in mesh_upstream_dns (dnsmasq_upstreams)"
+        f"this host has no name server other than loopback ones in {looked_at}: "
+        "list the site's name servers in mesh_upstream_dns (dnsmasq_upstreams)"
     )
 
 
@@ -190,7 +191,11 @@ def before(seen: Seen, operations: t.Sequence[Operation]) -> guard.Before:
     """What the guard puts back when these operations do not come to their end."""
     touched = change.touched(operations)
     # They learn of their file's end as they learn of its coming.
-    told = [["systemctl", owner.action, owner.unit] for owner in files.OWNERS if owner.path in touched and owner.unit and seen.units[owner.unit].active]
+    told = [
+        ["systemctl", owner.action, owner.unit]
+        for owner in files.OWNERS
+        if owner.path in touched and owner.unit and seen.units[owner.unit].active
+    ]
     return guard.Before(
         paths={path: seen.paths[path] for path in touched},
         units={files.UNIT: seen.units[files.UNIT].as_dict()},

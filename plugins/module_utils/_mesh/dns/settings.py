@@ -58,9 +58,14 @@ def parse(options: t.Mapping[str, t.Any]) -> Settings:
     listen = _address(options["listen_address"], "dnsmasq_listen_address", "a loopback address, such as 127.0.0.1")
     own = options["address"]
     if own:
-        own = _address(own, "dnsmasq_address (mesh_vm_address)", "the VM's own address, or nothing to have it looked up")
+        own = _address(
+            own, "dnsmasq_address (mesh_vm_address)", "the VM's own address, or nothing to have it looked up"
+        )
     if any(char.isspace() or char == "#" for char in options["hostname"]):
-        raise MeshError(f"dnsmasq_hostname is {options['hostname']!r}, which is no host name. Give one, or nothing for the host's own.")
+        raise MeshError(
+            f"dnsmasq_hostname is {options['hostname']!r}, which is no host name. "
+            "Give one, or nothing for the host's own."
+        )
     if options["probe_attempts"] < 1:
         raise MeshError(f"dnsmasq_probe_attempts is {options['probe_attempts']}. Give a number from 1 on.")
     return Settings(
@@ -90,8 +95,8 @@ def _network(value: str) -> str:
         return str(ipaddress.ip_network(value))
     except ValueError as exc:
         raise MeshError(
-            f"dnsmasq_service_cidr (mesh_service_cidr) is {value!r}: {exc}. Give the cluster's Service network as the API "
-            "server has it (--service-cluster-ip-range), such as 10.96.0.0/12."
+            f"dnsmasq_service_cidr (mesh_service_cidr) is {value!r}: {exc}. Give the cluster's Service network as the "
+            "API server has it (--service-cluster-ip-range), such as 10.96.0.0/12."
         ) from None
 
 
@@ -99,13 +104,13 @@ def _services(services: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[t.Mapping[st
     for number, entry in enumerate(services, 1):
         if entry.get("dns_names") and not entry.get("namespace"):
             raise MeshError(
-                f"dnsmasq_services: entry {number} ({entry.get('name') or 'without a name'}) has dns_names and no namespace. "
-                "Give it one, or leave the variable to its default."
+                f"dnsmasq_services: entry {number} ({entry.get('name') or 'without a name'}) has dns_names and no "
+                "namespace. Give it one, or leave the variable to its default."
             )
     if not any(entry.get("dns_zone") for entry in services):
         raise MeshError(
-            "dnsmasq_services: no entry has a dns_zone, so cluster names could not be resolved. Expose the cluster's DNS "
-            "(mesh_exposed_profile, mesh_exposed_services)."
+            "dnsmasq_services: no entry has a dns_zone, so cluster names could not be resolved. "
+            "Expose the cluster's DNS (mesh_exposed_profile, mesh_exposed_services)."
         )
     return tuple(services)
 
@@ -113,7 +118,9 @@ def _services(services: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[t.Mapping[st
 def _upstreams(upstreams: t.Sequence[str], listen: str) -> tuple[str, ...]:
     for value in upstreams:
         # A link-local server carries its interface as a zone.
-        _address(value.split("%", 1)[0], "dnsmasq_upstreams (mesh_upstream_dns)", "addresses of the site's name servers")
+        _address(
+            value.split("%", 1)[0], "dnsmasq_upstreams (mesh_upstream_dns)", "addresses of the site's name servers"
+        )
         if value == listen:
             raise MeshError(
                 f"dnsmasq_upstreams (mesh_upstream_dns) has {value}, which is dnsmasq itself: queries would loop. Give "

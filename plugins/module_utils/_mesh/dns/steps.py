@@ -61,7 +61,10 @@ class Lookups:
                 unknown.append(name)
             yield
         if unknown:
-            raise HostError(f"the host does not resolve {', '.join(unknown)} through the new resolv.conf; see hosts in /etc/nsswitch.conf")
+            raise HostError(
+                f"the host does not resolve {', '.join(unknown)} through the new resolv.conf; "
+                "see hosts in /etc/nsswitch.conf"
+            )
 
 
 def _names(queries: t.Sequence[t.Mapping[str, t.Any]]) -> str:

@@ -21,5 +21,10 @@ def generation(name: object) -> Generation:
     if found is not None:
         return found
     if name in _PLANNED:
-        raise MeshError(f"mesh_control_plane: {_PLANNED[str(name)]}. Set mesh_control_plane: citadel if that is what the cluster runs.")
-    raise MeshError(f"mesh_control_plane: {name!r} is not known. Set it to 'citadel', the only supported control plane.")
+        raise MeshError(
+            f"mesh_control_plane: {_PLANNED[str(name)]}. Set "
+            "mesh_control_plane: citadel if that is what the cluster runs."
+        )
+    raise MeshError(
+        f"mesh_control_plane: {name!r} is not known. Set it to 'citadel', the only supported control plane."
+    )

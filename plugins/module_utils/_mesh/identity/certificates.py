@@ -5,8 +5,9 @@
 # Private to this collection: no stable interface.
 """The identity of a workload as Citadel keeps it in the Secret C(istio.<service account>).
 
-Parsing, validation, and the decision whether the certificate on a VM stays. Pure: no I/O. Runs on the control node only, where
-Ansible itself brings C(cryptography); private keys stay in memory and never appear in an error or a summary.
+Parsing, validation, and the decision whether the certificate on a VM stays. Pure: no I/O. Runs on the control node
+only, where Ansible itself brings C(cryptography); private keys stay in memory and never appear in an error or a
+summary.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ def spiffe_id(trust_domain: str, namespace: str, service_account: str) -> str:
 def parse_secret(data: t.Mapping[str, str] | None, where: str, kind: str = SECRET_TYPE) -> Identity:
     """Decode the data of a Secret; `where` is its name in messages."""
     if kind != SECRET_TYPE:
-        raise IdentityError(f"{where} has type {kind!r}, not {SECRET_TYPE!r}: it was not made by Citadel; name another service account")
+        raise IdentityError(
+            f"{where} has type {kind!r}, not {SECRET_TYPE!r}: it was not made by Citadel; name another service account"
+        )
     decoded = {}
     for name in (KEY, CHAIN, ROOT):
         value = (data or {}).get(name)
@@ -99,7 +102,9 @@ def parse_secret(data: t.Mapping[str, str] | None, where: str, kind: str = SECRE
         try:
             decoded[name] = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise IdentityError(f"{where}: {name} is not base64: delete the Secret so that Citadel makes it anew") from None
+            raise IdentityError(
+                f"{where}: {name} is not base64: delete the Secret so that Citadel makes it anew"
+            ) from None
     return Identity(key=decoded[KEY], chain=decoded[CHAIN], root=decoded[ROOT])
 
 
@@ -167,9 +172,14 @@ def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) 
         anchor = next((item for item in roots if _issued(current, item)), None)
         issuer = anchor or next((item for item in candidates if _issued(current, item)), None)
         if issuer is None:
-            return f"its chain does not lead to the root certificate (nothing issued {current.subject.rfc4514_string() or 'the leaf'})"
+            return (
+                "its chain does not lead to the root certificate (nothing issued "
+                f"{current.subject.rfc4514_string() or 'the leaf'})"
+            )
         if not _utc(issuer, "not_valid_before") <= now <= _utc(issuer, "not_valid_after"):
-            return f"the issuing certificate {issuer.subject.rfc4514_string()!r} is not valid at {now:%Y-%m-%dT%H:%M:%SZ}"
+            return (
+                f"the issuing certificate {issuer.subject.rfc4514_string()!r} is not valid at {now:%Y-%m-%dT%H:%M:%SZ}"
+            )
         if anchor is not None:
             return None
         candidates.remove(issuer)
@@ -206,17 +216,23 @@ def validate(identity: Identity, expected: str, now: datetime.datetime, where: s
         # The library's own words are left out: nothing derived from the key goes into a message.
         raise IdentityError(f"{where}: {KEY} is not a readable private key: {again}") from None
     if _public_bytes(key.public_key()) != _public_bytes(load_certificates(identity.chain, where)[0].public_key()):
-        raise IdentityError(f"{where}: {KEY} does not match the certificate {summary.fingerprint[:16]} in {CHAIN}: {again}")
+        raise IdentityError(
+            f"{where}: {KEY} does not match the certificate {summary.fingerprint[:16]} in {CHAIN}: {again}"
+        )
     problem = _identity_problem(summary, expected)
     if problem:
-        raise IdentityError(f"{where}: {CHAIN} is not usable: {problem}: check trust domain, namespace and service account")
+        raise IdentityError(
+            f"{where}: {CHAIN} is not usable: {problem}: check trust domain, namespace and service account"
+        )
     problem = _date_problem(summary, now) or chain_problem(identity.chain, identity.root, now, where)
     if problem:
         raise IdentityError(f"{where}: {CHAIN} is not usable: {problem}: {again}")
     return summary
 
 
-def _replace_reason(actual: t.Mapping[str, t.Any], wanted: Summary, expected: str, now: datetime.datetime, spare: int) -> str | None:
+def _replace_reason(
+    actual: t.Mapping[str, t.Any], wanted: Summary, expected: str, now: datetime.datetime, spare: int
+) -> str | None:
     """Why what the VM has must be replaced, or None."""
     missing = [name for name in FILE_MODES if not actual["files"][name]["exists"]]
     if missing:
@@ -249,7 +265,8 @@ def plan(
 ) -> Decision:
     """Decide between what the VM has and what the Secret holds.
 
-    A valid certificate of the same identity and root stays, also when it is not the Secret's: node_agent has rotated it.
+    A valid certificate of the same identity and root stays, also when it is not the Secret's:
+    node_agent has rotated it.
     """
     reason = _replace_reason(actual, wanted, expected, now, spare)
     if reason:
@@ -261,5 +278,7 @@ def plan(
     if (directory["owner"], directory["group"]) != owner:
         wrong += (".",)
     if wrong:
-        return Decision("attributes", f"{what}; owner or mode of {', '.join(wrong)} is not as it should be", attributes=wrong)
+        return Decision(
+            "attributes", f"{what}; owner or mode of {', '.join(wrong)} is not as it should be", attributes=wrong
+        )
     return Decision("keep", what)

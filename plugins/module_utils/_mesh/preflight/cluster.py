@@ -20,9 +20,16 @@ def required_access(site: Site, configmap: str, deployment: str) -> list[JsonObj
         _right("services", ["list"]),
         *(_right("services", ["get", "create", "patch", "delete"], namespace) for namespace in sorted({istio, dns})),
         # registration
-        *(_right(resource, ["get", "create", "update", "delete"], namespace) for namespace in _vm_namespaces(site) for resource in ("services", "endpoints")),
+        *(
+            _right(resource, ["get", "create", "update", "delete"], namespace)
+            for namespace in _vm_namespaces(site)
+            for resource in ("services", "endpoints")
+        ),
         # istio_sidecar: the identities, each by its own name.
-        *(_right("secrets", ["get"], namespace, site.generation.identity_secret(account)) for namespace, account in _identities(site)),
+        *(
+            _right("secrets", ["get"], namespace, site.generation.identity_secret(account))
+            for namespace, account in _identities(site)
+        ),
         # mesh_policy
         _right("configmaps", ["get", "update"], istio, configmap),
         _right("deployments", ["get", "patch"], istio, deployment, group="apps"),
@@ -51,7 +58,9 @@ def cluster_findings(site: Site, cluster: t.Mapping[str, t.Any]) -> list[str]:
         return [f"mesh_kubeconfig: {site.kubeconfig or 'not set, so the default is used'}: {cluster.get('error')}"]
     found = [_denied(item) for item in cluster.get("denied") or []]
     for item in cluster.get("missing") or []:
-        found.append(f"{item['kind']} {item['name']} in namespace {item['namespace']}: it does not exist. {_remedy(site, item)}")
+        found.append(
+            f"{item['kind']} {item['name']} in namespace {item['namespace']}: it does not exist. {_remedy(site, item)}"
+        )
     for item in cluster.get("unknown") or []:
         found.append(
             f"{item['kind']} {item['name']} in namespace {item['namespace']}: it may be missing, the user of "
@@ -95,7 +104,8 @@ def _remedy(site: Site, item: t.Mapping[str, t.Any]) -> str:
     if item["kind"] == "Secret":
         account = str(item["name"]).split(".", 1)[1]
         return (
-            f"Create the ServiceAccount {account} in that namespace, or correct mesh_vm_namespace and mesh_service_account; {site.generation.identity_remedy}"
+            f"Create the ServiceAccount {account} in that namespace, or correct mesh_vm_namespace and "
+            f"mesh_service_account; {site.generation.identity_remedy}"
         )
     if item["kind"] == "ConfigMap":
         return "Correct mesh_istio_namespace, or install Istio there."

@@ -16,7 +16,11 @@ from .hosts import Looks, Rules, host_findings
 def findings(site: Site, looks: Looks, cluster: t.Mapping[str, t.Any], rules: Rules) -> list[str]:
     """Everything that would make the run fail, each line once, the site's variables first."""
     variables = [problem.text for problem in site.problems]
-    return list(dict.fromkeys([*variables, *_groups(site), *host_findings(site, looks, rules), *cluster_findings(site, cluster)]))
+    return list(
+        dict.fromkeys(
+            [*variables, *_groups(site), *host_findings(site, looks, rules), *cluster_findings(site, cluster)]
+        )
+    )
 
 
 def _groups(site: Site) -> t.Iterator[str]:
@@ -26,11 +30,13 @@ def _groups(site: Site) -> t.Iterator[str]:
         has = ", ".join(directors) if directors else "no hosts"
         yield f"inventory group director: it has {has}. Put exactly one host in it."
     if not nodes:
-        yield "inventory group k8s_nodes: it has no hosts. Put the nodes in it that shall take the forwarded connections."
+        yield (
+            "inventory group k8s_nodes: it has no hosts. Put the nodes in it that shall take the forwarded connections."
+        )
     for name in sorted(set(directors) & set(nodes)):
         yield (
-            f"inventory group director: {name} is also in k8s_nodes, and kube-proxy on it would take the packets before "
-            "IPVS sees them. Use a machine of its own as director."
+            f"inventory group director: {name} is also in k8s_nodes, and kube-proxy on it would take the packets "
+            "before IPVS sees them. Use a machine of its own as director."
         )
     yield from _addresses(site)
 
@@ -45,8 +51,8 @@ def _addresses(site: Site) -> t.Iterator[str]:
             continue
         if vip is not None and own == vip:
             yield (
-                f"mesh_vip: {vip} is the address of {name} in group {_group(site, name)}. Choose an address that no host has; the "
-                "director takes it in addition to its own."
+                f"mesh_vip: {vip} is the address of {name} in group {_group(site, name)}. "
+                "Choose an address that no host has; the director takes it in addition to its own."
             )
         other = owners.setdefault(str(own), name)
         if other != name and "director" in (_group(site, name), _group(site, other)):

@@ -60,8 +60,14 @@ def host_findings(site: Site, looks: Looks, rules: Rules) -> t.Iterator[str]:
 def _unseen(name: str, look: Look) -> str:
     reason = str(look.get("msg") or "no reason given").strip()
     if look.get("unreachable") or not look:
-        return f"{name}: it cannot be reached ({reason}). Check ansible_host, the SSH key and the user, or take it out of the inventory."
-    return f"{name}: it could not be looked at ({reason}). Run as root (become), with Python 3.9 or later in ansible_python_interpreter."
+        return (
+            f"{name}: it cannot be reached ({reason}). Check ansible_host, the SSH key and the user, or "
+            "take it out of the inventory."
+        )
+    return (
+        f"{name}: it could not be looked at ({reason}). "
+        "Run as root (become), with Python 3.9 or later in ansible_python_interpreter."
+    )
 
 
 def _system(name: str, system: Look) -> t.Iterator[str]:
@@ -71,7 +77,10 @@ def _system(name: str, system: Look) -> t.Iterator[str]:
     if system["service_mgr"] != "systemd":
         yield f"{name}: its service manager is {system['service_mgr']!r}. Only hosts with systemd are supported."
     if _version(system["python_version"])[:2] < _OLDEST_PYTHON:
-        yield (f"{name}: its Python is {system['python_version']}. The modules need 3.9 or later: install one and set ansible_python_interpreter to it.")
+        yield (
+            f"{name}: its Python is {system['python_version']}. The modules need 3.9 or later: "
+            "install one and set ansible_python_interpreter to it."
+        )
 
 
 def _director(site: Site, name: str, look: Look) -> t.Iterator[str]:
@@ -87,13 +96,13 @@ def _director(site: Site, name: str, look: Look) -> t.Iterator[str]:
         yield f"{name}: it could not be probed whether {site.vip} is free: {probe['error']}"
     elif not probe["interface"]:
         yield (
-            f"mesh_vip: {site.vip} is in no subnet of the director {name}, so no neighbour would find it there. Choose a free "
-            "address in one of the director's subnets."
+            f"mesh_vip: {site.vip} is in no subnet of the director {name}, so no neighbour would find it there. "
+            "Choose a free address in one of the director's subnets."
         )
     if probe["answered_by"]:
         yield (
-            f"mesh_vip: {site.vip} is answered by another host, hardware address {', '.join(probe['answered_by'])}, seen from "
-            f"{name} on {probe['interface']}. Choose a free address, or take it off that host."
+            f"mesh_vip: {site.vip} is answered by another host, hardware address {', '.join(probe['answered_by'])}, "
+            f"seen from {name} on {probe['interface']}. Choose a free address, or take it off that host."
         )
 
 
@@ -104,8 +113,8 @@ def _node(site: Site, name: str, look: Look, rules: Rules) -> t.Iterator[str]:
     ignore, announce = look["arp"]["arp_ignore"], look["arp"]["arp_announce"]
     if ignore < 1 or announce < 2:
         yield (
-            f"{name}: kube-proxy runs in ipvs mode without strictARP (arp_ignore {ignore}, arp_announce {announce}), so "
-            f"the node would answer for {site.vip} in the director's place. Set ipvs.strictARP: true in "
+            f"{name}: kube-proxy runs in ipvs mode without strictARP (arp_ignore {ignore}, arp_announce {announce}), "
+            f"so the node would answer for {site.vip} in the director's place. Set ipvs.strictARP: true in "
             "kube-proxy's configuration and restart it, or allow the role real_server to set both by "
             "real_server_manage_arp: true."
         )
@@ -118,19 +127,24 @@ def _vm(site: Site, vm: Vm, look: Look, rules: Rules) -> t.Iterator[str]:
     if oldest is None or _version(version) < _version(str(oldest)):
         supported = ", ".join(f"{name} {since} or later" for name, since in rules.supported_os.items())
         yield (
-            f"{vm.name}: {system['distribution']} {version} is not supported. Use {supported}, or extend preflight_supported_os when you know that it works."
+            f"{vm.name}: {system['distribution']} {version} is not supported. "
+            f"Use {supported}, or extend preflight_supported_os when you know that it works."
         )
     yield from _vm_package(vm.name, look)
     if address(vm.address) is not None and vm.address not in system["addresses"]:
         yield (
-            f"{vm.name}: it does not have the address {vm.address} (it has {', '.join(system['addresses']) or 'none'}), so its "
-            "sidecar would not recognise requests to it. Set mesh_vm_address to the address at which pods reach the VM."
+            f"{vm.name}: it does not have the address {vm.address} (it has "
+            f"{', '.join(system['addresses']) or 'none'}), so its sidecar would not recognise requests to it. Set "
+            "mesh_vm_address to the address at which pods reach the VM."
         )
 
 
 def _vm_services(vm: Vm) -> t.Iterator[str]:
     if vm.services in (None, "", [], ()):
-        yield f"{vm.name}: mesh_vm_services is not set. List what the VM offers, for example [{{name: web, port: 9080, protocol: http}}]."
+        yield (
+            f"{vm.name}: mesh_vm_services is not set. List what the VM offers, for example "
+            "[{name: web, port: 9080, protocol: http}]."
+        )
         return
     try:
         registrations([{**vm.as_dict(), "address": "192.0.2.1"}], vm.namespace, vm.service_account)
@@ -151,11 +165,14 @@ def _vm_package(name: str, look: Look) -> t.Iterator[str]:
         return
     if not package.get("exists"):
         yield (
-            f"mesh_sidecar_package: {source} cannot be read from {package.get('read_on') or name} ({package.get('error')}). "
-            "Correct the path or URL, or make the file available there."
+            f"mesh_sidecar_package: {source} cannot be read from {package.get('read_on') or name} "
+            f"({package.get('error')}). Correct the path or URL, or make the file available there."
         )
     elif package.get("error"):
-        yield (f"mesh_sidecar_package: {source} is not a usable package: {package['error']}. Give the istio-sidecar.deb of your Istio release.")
+        yield (
+            f"mesh_sidecar_package: {source} is not a usable package: {package['error']}. "
+            "Give the istio-sidecar.deb of your Istio release."
+        )
     else:
         machine = str(look["system"]["machine"])
         wanted = _ARCHITECTURES.get(machine, machine)

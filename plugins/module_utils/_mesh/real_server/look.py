@@ -65,10 +65,13 @@ def _ask(url: str) -> str | None:
             return str(answer.read(1000).decode("utf-8", "replace")).strip()
     except urllib.error.HTTPError as exc:
         raise HostError(
-            f"{url} answers with the status {exc.code}, not with kube-proxy's mode: correct real_server_proxy_url, or set real_server_proxy_mode."
+            f"{url} answers with the status {exc.code}, not with kube-proxy's mode: "
+            "correct real_server_proxy_url, or set real_server_proxy_mode."
         ) from exc
     except ValueError as exc:
-        raise HostError(f"real_server_proxy_url: {url!r} cannot be asked ({exc}): give it as http://ADDRESS:PORT/PATH.") from exc
+        raise HostError(
+            f"real_server_proxy_url: {url!r} cannot be asked ({exc}): give it as http://ADDRESS:PORT/PATH."
+        ) from exc
     except OSError:
         return None
 

@@ -110,7 +110,8 @@ def _reasons(wanted: Wanted, seen: Seen) -> t.Iterator[str]:
         )
         yield f"{wanted.host}: {reason}. Set real_server_proxy_mode, or start kube-proxy."
         return
-    # kube-proxy takes the packets for the address as they come in. A local address would answer ARP in the director's place.
+    # kube-proxy takes the packets for the address as they come in.
+    # A local address would answer ARP in the director's place.
     held = [place.interface for place in of_address(seen.places, wanted.vip)]
     wrong = [name for name in held if name != IPVS_DEVICE or seen.mode != "ipvs"]
     if wrong:
@@ -126,8 +127,8 @@ def _reasons(wanted: Wanted, seen: Seen) -> t.Iterator[str]:
     if len(found) != 1:
         where = f"in the subnets of {', '.join(found)}" if found else "in no subnet"
         yield (
-            f"The virtual address {wanted.vip} is {where} of {wanted.host}: name the interface that the director's packets "
-            "arrive on with real_server_interface."
+            f"The virtual address {wanted.vip} is {where} of {wanted.host}: "
+            "name the interface that the director's packets arrive on with real_server_interface."
         )
         return
     yield from _settings(wanted, seen, found[0])
@@ -138,15 +139,15 @@ def _settings(wanted: Wanted, seen: Seen, device: str) -> t.Iterator[str]:
     answers = seen.mode == "ipvs" and wanted.vip.version == 4 and not (ignore >= 1 and announce >= 2)
     if answers and not wanted.manage_arp:
         yield (
-            f"{wanted.host} would take {wanted.vip} away from the director: kube-proxy in ipvs mode puts the address on "
-            f"kube-ipvs0, and {device} answers ARP for it (arp_ignore {ignore}, arp_announce {announce}). Set strictARP: "
-            "true in kube-proxy's configuration, or let the role set arp_ignore=1 and arp_announce=2 with "
+            f"{wanted.host} would take {wanted.vip} away from the director: kube-proxy in ipvs mode puts the address "
+            f"on kube-ipvs0, and {device} answers ARP for it (arp_ignore {ignore}, arp_announce {announce}). Set "
+            "strictARP: true in kube-proxy's configuration, or let the role set arp_ignore=1 and arp_announce=2 with "
             "real_server_manage_arp: true."
         )
     lost = astray(seen, device)
     if lost and effective(seen, device, "rp_filter") == 1 and not wanted.manage_rp_filter:
         yield (
-            f"{wanted.host} drops what comes from {', '.join(lost)} through the director: it arrives on {device}, the way "
-            "back is another interface, and rp_filter is 1 (strict). Let the role make it loose (2) with "
+            f"{wanted.host} drops what comes from {', '.join(lost)} through the director: it arrives on {device}, the "
+            "way back is another interface, and rp_filter is 1 (strict). Let the role make it loose (2) with "
             "real_server_manage_rp_filter: true, or correct the routes."
         )

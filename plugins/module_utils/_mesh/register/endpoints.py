@@ -51,7 +51,9 @@ class Entry(t.NamedTuple):
 
 def entry(ip: str, port: Port) -> Entry:
     """The entry that a registration of ours writes."""
-    return Entry(_canonical({"ip": ip}), _canonical({"name": port.name, "port": port.number, "protocol": port.transport}))
+    return Entry(
+        _canonical({"ip": ip}), _canonical({"name": port.name, "port": port.number, "protocol": port.transport})
+    )
 
 
 def unpack(subsets: list[JsonObject] | None) -> set[Entry]:

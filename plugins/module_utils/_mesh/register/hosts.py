@@ -48,8 +48,8 @@ def _port(service: t.Any, where: str) -> JsonObject:
     port_name = str(service.get("port_name") or protocol)
     if port_name.split("-", 1)[0] != protocol:
         raise RegistrationError(
-            f"{where}: port_name {port_name!r} does not begin with the protocol {protocol!r}, from which the mesh would "
-            f"take another protocol. Write {protocol}-{port_name}."
+            f"{where}: port_name {port_name!r} does not begin with the protocol {protocol!r}, from which the mesh "
+            f"would take another protocol. Write {protocol}-{port_name}."
         )
     port = parse_port({"name": port_name, "port": service["port"]}, where)
     return {"name": port.name, "port": port.number}

@@ -51,7 +51,9 @@ def parse_port(raw: t.Any, where: str) -> Port:
     else:
         name, _colon, number = str(raw).rpartition(":")
     if not name:
-        raise RegistrationError(f"{where}: port {raw!r} has no name. Name it after its protocol, for example http:{number or 9080}.")
+        raise RegistrationError(
+            f"{where}: port {raw!r} has no name. Name it after its protocol, for example http:{number or 9080}."
+        )
     try:
         value = int(str(number))
     except ValueError:
@@ -59,7 +61,9 @@ def parse_port(raw: t.Any, where: str) -> Port:
     if not 1 <= value <= 65535:
         raise RegistrationError(f"{where}: {number!r} is not a port number. Use a number from 1 to 65535.")
     if not _DNS_LABEL.fullmatch(name):
-        raise RegistrationError(f"{where}: port name {name!r} is not valid. Use lower-case letters, digits and '-', as in http-web.")
+        raise RegistrationError(
+            f"{where}: port name {name!r} is not valid. Use lower-case letters, digits and '-', as in http-web."
+        )
     protocol = name.split("-", 1)[0]
     if protocol not in PROTOCOLS:
         raise RegistrationError(
@@ -74,10 +78,15 @@ def parse_address(raw: t.Any, where: str) -> str:
     try:
         address = ipaddress.ip_address(str(raw))
     except ValueError:
-        raise RegistrationError(f"{where}: {raw!r} is not an IP address. Give the address at which pods reach the VM.") from None
+        raise RegistrationError(
+            f"{where}: {raw!r} is not an IP address. Give the address at which pods reach the VM."
+        ) from None
     for kind in ("loopback", "link_local", "unspecified", "multicast"):
         if getattr(address, f"is_{kind}"):
-            raise RegistrationError(f"{where}: {address} is a {kind.replace('_', '-')} address. Give the address at which pods reach the VM.")
+            raise RegistrationError(
+                f"{where}: {address} is a {kind.replace('_', '-')} address. "
+                "Give the address at which pods reach the VM."
+            )
     return str(address)
 
 
@@ -89,7 +98,8 @@ def parse_registrations(raw: t.Sequence[t.Mapping[str, t.Any]], ports_required: 
         where = f"Service {namespace}/{name}"
         if not _SERVICE_NAME.fullmatch(name):
             raise RegistrationError(
-                f"{where}: {name!r} is not a valid Service name. Use lower-case letters, digits and '-', beginning with a letter, 63 characters at most."
+                f"{where}: {name!r} is not a valid Service name. "
+                "Use lower-case letters, digits and '-', beginning with a letter, 63 characters at most."
             )
         if not _DNS_LABEL.fullmatch(namespace):
             raise RegistrationError(f"{where}: {namespace!r} is not a valid namespace name.")
@@ -100,7 +110,10 @@ def parse_registrations(raw: t.Sequence[t.Mapping[str, t.Any]], ports_required: 
         for endpoint in _parse_endpoints(item, ports, where):
             previous = known.get(endpoint.address)
             known[endpoint.address] = _merge(previous, endpoint, where) if previous else endpoint
-    batch = [Registration(namespace, name, tuple(known[address] for address in sorted(known, key=_address_key))) for (namespace, name), known in merged.items()]
+    batch = [
+        Registration(namespace, name, tuple(known[address] for address in sorted(known, key=_address_key)))
+        for (namespace, name), known in merged.items()
+    ]
     for registration in batch:
         _check_port_names(registration)
     return batch

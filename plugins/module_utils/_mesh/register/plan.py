@@ -44,7 +44,9 @@ class Plan(t.NamedTuple):
     warnings: list[str]
 
 
-def plan_present(registration: Registration, service: JsonObject | None, endpoints: JsonObject | None, purge: bool = False) -> Plan:
+def plan_present(
+    registration: Registration, service: JsonObject | None, endpoints: JsonObject | None, purge: bool = False
+) -> Plan:
     """Register the addresses; with `purge`, unregister those of ours that are not wanted any more."""
     _refuse_unusable(registration, service)
     old = _read_record(registration, endpoints)
@@ -63,7 +65,8 @@ def plan_present(registration: Registration, service: JsonObject | None, endpoin
         before = old.get(endpoint.address)
         if before and before.host and endpoint.host and before.host != endpoint.host:
             warnings.append(
-                f"{endpoint.address} in Endpoints {registration.label} was registered for host {before.host} and is now registered for {endpoint.host}."
+                f"{endpoint.address} in Endpoints {registration.label} was registered for host {before.host} and is "
+                f"now registered for {endpoint.host}."
             )
     new = {address: endpoint for address, endpoint in new.items() if endpoint.ports}
     return _build(registration, service, endpoints, old, new, warnings)
@@ -109,7 +112,9 @@ def _build(
     )
 
 
-def _endpoints_body(registration: Registration, endpoints: JsonObject | None, old: Record, new: Record, entries: set[Entry]) -> JsonObject | None:
+def _endpoints_body(
+    registration: Registration, endpoints: JsonObject | None, old: Record, new: Record, entries: set[Entry]
+) -> JsonObject | None:
     if endpoints is None and not new:
         return None
     if endpoints is not None and _ours(endpoints) and not entries:
@@ -121,7 +126,9 @@ def _endpoints_body(registration: Registration, endpoints: JsonObject | None, ol
     return body
 
 
-def _service_body(registration: Registration, service: JsonObject | None, old: Record, new: Record, foreign: set[Entry], keep: bool) -> JsonObject | None:
+def _service_body(
+    registration: Registration, service: JsonObject | None, old: Record, new: Record, foreign: set[Entry], keep: bool
+) -> JsonObject | None:
     if service is None and not new:
         return None
     if service is not None and not _ours(service):
@@ -136,10 +143,17 @@ def _service_body(registration: Registration, service: JsonObject | None, old: R
     return body
 
 
-def _service_ports(registration: Registration, present: list[JsonObject], old: Record, new: Record, foreign: set[Entry]) -> list[JsonObject]:
+def _service_ports(
+    registration: Registration, present: list[JsonObject], old: Record, new: Record, foreign: set[Entry]
+) -> list[JsonObject]:
     """Drop the ports that only we used and nobody uses now, keep all others untouched, add the missing ones."""
     needed = sorted({port for item in new.values() for port in item.ports}, key=lambda port: (port.number, port.name))
-    stale = {port for item in old.values() for port in item.ports if port not in needed and not any(held.serves(port) for held in foreign)}
+    stale = {
+        port
+        for item in old.values()
+        for port in item.ports
+        if port not in needed and not any(held.serves(port) for held in foreign)
+    }
     ports = [port for port in present if _as_port(port) not in stale]
     for port in needed:
         if any(_as_port(other) == port for other in ports):
@@ -187,7 +201,8 @@ def _refuse_unusable(registration: Registration, service: JsonObject | None) -> 
         )
     if spec.get("type") == "ExternalName":
         raise RegistrationError(
-            f"Service {registration.label} is of type ExternalName and has no endpoints. Register the VM under another name, or delete that Service."
+            f"Service {registration.label} is of type ExternalName and has no endpoints. "
+            "Register the VM under another name, or delete that Service."
         )
 
 
@@ -291,7 +306,9 @@ def _operation(kind: str, actual: JsonObject | None, wanted: JsonObject | None) 
 def visible(body: JsonObject) -> JsonObject:
     """What a reader of a diff wants to see: no bookkeeping of the server, subsets in one order."""
     metadata = body.get("metadata") or {}
-    shown: JsonObject = {"metadata": {key: metadata[key] for key in ("name", "namespace", "labels", "annotations") if metadata.get(key)}}
+    shown: JsonObject = {
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "labels", "annotations") if metadata.get(key)}
+    }
     if body.get("spec"):
         shown["spec"] = body["spec"]
     if body.get("subsets"):

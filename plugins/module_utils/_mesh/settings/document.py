@@ -54,7 +54,10 @@ def _refuse_overlaps(keys: t.Sequence[str]) -> None:
     paths = sorted(_path(key) for key in keys)
     for one, other in zip(paths, paths[1:]):
         if other[: len(one)] == one:
-            raise MeshConfigError(f"{'.'.join(one)} and {'.'.join(other)} exclude each other: one value cannot be changed twice. Keep one of the two.")
+            raise MeshConfigError(
+                f"{'.'.join(one)} and {'.'.join(other)} exclude each other: one value cannot be changed twice. "
+                "Keep one of the two."
+            )
 
 
 def restore(text: str, changes: t.Sequence[Change]) -> Edit:
@@ -64,7 +67,10 @@ def restore(text: str, changes: t.Sequence[Change]) -> Edit:
     for change in reversed(changes):
         current, _missing = _look_up(load_document(text), change.key)
         if not _equal(current, change.now):
-            warnings.append(f"{change.key} is {_show(current)} and not {_show(change.now)} as it was set: somebody else changed it, so it is left as it is.")
+            warnings.append(
+                f"{change.key} is {_show(current)} and not {_show(change.now)} as it was set: "
+                "somebody else changed it, so it is left as it is."
+            )
             continue
         text = _put(text, change.key, change.was, None if change.was is MISSING else change.text)
         if change.was is MISSING and change.missing_from:
@@ -101,15 +107,16 @@ def load_changes(text: str | None) -> list[Change]:
         ]
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise MeshConfigError(
-            f"The record of earlier changes cannot be read ({exc}): somebody edited the annotation. Remove the annotation and put the settings back by hand."
+            f"The record of earlier changes cannot be read ({exc}): somebody edited the annotation. "
+            "Remove the annotation and put the settings back by hand."
         ) from exc
 
 
 def settings_hash(text: str, changes: t.Sequence[Change], edited: str = "") -> str:
     """Fingerprint of the recorded keys' present values and of the edit that set them; empty when nothing is recorded.
 
-    The values alone would not do: somebody who undoes them, and whose Pilot has read that, leaves the fingerprint of the next edit
-    to the same values as it was.
+    The values alone would not do: somebody who undoes them, and whose Pilot has read that, leaves the fingerprint of
+    the next edit to the same values as it was.
     """
     if not changes:
         return ""
@@ -142,7 +149,8 @@ def _put(text: str, key: str, value: t.Any, raw: str | None = None) -> str:
         raise MeshConfigError(f"{key} cannot be changed: the document {exc}. Change it by hand.") from exc
     if not matches:
         raise MeshConfigError(
-            f"{key} cannot be changed without touching other parts of the document, which uses anchors or an unusual layout there. Change it by hand."
+            f"{key} cannot be changed without touching other parts of the document, which uses anchors or an unusual "
+            "layout there. Change it by hand."
         )
     return result
 
@@ -187,7 +195,9 @@ def _look_up(document: t.Any, key: str) -> tuple[t.Any, str]:
 def _path(key: str) -> list[str]:
     path = str(key).split(".")
     if not all(path):
-        raise MeshConfigError(f"{key!r} is not a key. Write names joined by dots, as in defaultConfig.discoveryAddress.")
+        raise MeshConfigError(
+            f"{key!r} is not a key. Write names joined by dots, as in defaultConfig.discoveryAddress."
+        )
     return path
 
 

@@ -31,7 +31,9 @@ def dump(content: t.Any) -> str:
 
 def inline(value: t.Any) -> str:
     """One line that may stand for the value at any place of a document, inside flow collections too."""
-    text = yaml.safe_dump([value], sort_keys=False, default_flow_style=True, width=float("inf"), allow_unicode=True).rstrip("\n")[1:-1]
+    text = yaml.safe_dump(
+        [value], sort_keys=False, default_flow_style=True, width=float("inf"), allow_unicode=True
+    ).rstrip("\n")[1:-1]
     return json.dumps(value) if "\n" in text else text
 
 
@@ -62,7 +64,8 @@ def canonical(value: t.Any) -> t.Any:
 
 
 def set_text(text: str, path: t.Sequence[str], raw: str) -> str:
-    """Put `raw`, which is one inline value, at the path; keys that are missing are added at the end of their mapping."""
+    """Put `raw`, which is one inline value, at the path;
+    keys that are missing are added at the end of their mapping."""
     node: t.Any = yaml.compose(text)
     if node is None or _is_null(node):
         return _with_newline(text) + _entry(path, raw) + "\n"

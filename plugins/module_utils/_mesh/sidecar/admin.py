@@ -51,7 +51,10 @@ def report(read: t.Callable[[str], str], probe: t.Callable[[str, int], bool] | N
         "server": envoy.server(read("/server_info")),
         "clusters": clusters,
         "listeners": listeners,
-        "warming": {kind: [item["name"] for item in items if item["warming"]] for kind, items in (("clusters", clusters), ("listeners", listeners))},
+        "warming": {
+            kind: [item["name"] for item in items if item["warming"]]
+            for kind, items in (("clusters", clusters), ("listeners", listeners))
+        },
         "policy_checks": checks,
         "explanations": explanations,
     }
@@ -71,6 +74,9 @@ def read_report(address: str, port: int, timeout: int, probe: bool = True) -> di
         return report(read, (lambda host, number: reachable(host, number, timeout)) if probe else None)
     except (URLError, OSError) as exc:
         reason = getattr(exc, "reason", exc)
-        raise AdminError(f"Cannot read Envoy's admin endpoint {base}: {reason}. Is the sidecar running? See: journalctl -u istio -n 50") from exc
+        raise AdminError(
+            f"Cannot read Envoy's admin endpoint {base}: {reason}. Is the sidecar running? "
+            "See: journalctl -u istio -n 50"
+        ) from exc
     except (envoy.EnvoyError, KeyError, TypeError) as exc:
         raise AdminError(f"Envoy's admin endpoint {base} gave an answer that is not understood: {exc!r}") from exc

@@ -32,24 +32,38 @@ def inbound_ports(vm_services: t.Sequence[t.Mapping[str, t.Any]], management_por
         if not 1 <= port <= 65535:
             raise BootstrapError(f"VM service {name}: port {port} is not between 1 and 65535")
         if port in {int(item) for item in management_ports}:
-            raise BootstrapError(f"VM service {name}: port {port} is a management port; the sidecar would cut off the access to this host")
+            raise BootstrapError(
+                f"VM service {name}: port {port} is a management port; "
+                "the sidecar would cut off the access to this host"
+            )
         ports.add(port)
     return ",".join(str(port) for port in sorted(ports))
 
 
-def cluster_env(service_cidr: str, istio_namespace: str = "istio-system", control_plane_auth: str = "MUTUAL_TLS") -> dict[str, str]:
+def cluster_env(
+    service_cidr: str, istio_namespace: str = "istio-system", control_plane_auth: str = "MUTUAL_TLS"
+) -> dict[str, str]:
     """The content of C(cluster.env): what the VM must know about the cluster."""
     if control_plane_auth not in CONTROL_PLANE_AUTH:
-        raise BootstrapError(f"control plane authentication is {control_plane_auth!r}: use one of {', '.join(CONTROL_PLANE_AUTH)}")
+        raise BootstrapError(
+            f"control plane authentication is {control_plane_auth!r}: use one of {', '.join(CONTROL_PLANE_AUTH)}"
+        )
     try:
         network = str(ipaddress.ip_network(service_cidr))
     except ValueError as exc:
         raise BootstrapError(f"the Service CIDR is not usable: {exc}") from None
-    return {"ISTIO_SERVICE_CIDR": network, "ISTIO_SYSTEM_NAMESPACE": istio_namespace, "ISTIO_CP_AUTH": control_plane_auth}
+    return {
+        "ISTIO_SERVICE_CIDR": network,
+        "ISTIO_SYSTEM_NAMESPACE": istio_namespace,
+        "ISTIO_CP_AUTH": control_plane_auth,
+    }
 
 
 def sidecar_env(
-    vm_services: t.Sequence[t.Mapping[str, t.Any]], address: str, namespace: str = "default", management_ports: t.Sequence[int] = (22,)
+    vm_services: t.Sequence[t.Mapping[str, t.Any]],
+    address: str,
+    namespace: str = "default",
+    management_ports: t.Sequence[int] = (22,),
 ) -> dict[str, str]:
     """What C(sidecar.env) must say about this VM."""
     return {
@@ -70,7 +84,10 @@ def _reachable(address: str) -> str:
     except ValueError:
         raise BootstrapError(f"the VM's address is {address!r}, not an IP address") from None
     if parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast:
-        raise BootstrapError(f"the VM's address {parsed} cannot be reached by pods: name the address of the interface that leads to the cluster")
+        raise BootstrapError(
+            f"the VM's address {parsed} cannot be reached by pods: "
+            "name the address of the interface that leads to the cluster"
+        )
     return str(parsed)
 
 
@@ -88,8 +105,8 @@ def env_line(key: str, value: t.Any) -> str:
 def edit_env(text: str, settings: t.Mapping[str, t.Any], unset: t.Iterable[str] = ()) -> str:
     """Set our keys in an environment file and take out others; every other line stays as it is.
 
-    A value is put in the place of the key's last line; further lines of the same key go, for the last one would win. C(None)
-    takes a key out as C(unset) does.
+    A value is put in the place of the key's last line; further lines of the same key go, for the last one would win.
+    C(None) takes a key out as C(unset) does.
     """
     wanted = {key: value for key, value in settings.items() if value is not None}
     gone = (set(settings) - set(wanted)) | set(unset)

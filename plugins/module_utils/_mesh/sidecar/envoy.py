@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no stable interface.
-"""What the answers of Envoy's admin endpoint say. Pure; understands the v2 dumps of Istio 1.0's Envoy and the v3 ones of today's."""
+"""What the answers of Envoy's admin endpoint say. Pure;
+understands the v2 dumps of Istio 1.0's Envoy and the v3 ones of today's."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def parse_json(text: str, what: str) -> t.Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise EnvoyError(f"{what} is not JSON, it begins with {text[:60]!r}: is another program listening there?") from None
+        raise EnvoyError(
+            f"{what} is not JSON, it begins with {text[:60]!r}: is another program listening there?"
+        ) from None
 
 
 def _sections(dump: Json, kind: str) -> list[Json]:
@@ -53,9 +56,15 @@ def clusters(dump: Json) -> list[dict[str, t.Any]]:
     """All clusters with where they come from and whether they are still warming."""
     found = []
     for section in _sections(dump, "clusters"):
-        for source, warming in (("static_clusters", False), ("dynamic_active_clusters", False), ("dynamic_warming_clusters", True)):
+        for source, warming in (
+            ("static_clusters", False),
+            ("dynamic_active_clusters", False),
+            ("dynamic_warming_clusters", True),
+        ):
             for item in section.get(source) or []:
-                found.append({"name": item["cluster"]["name"], "static": source.startswith("static"), "warming": warming})
+                found.append(
+                    {"name": item["cluster"]["name"], "static": source.startswith("static"), "warming": warming}
+                )
     return sorted(found, key=lambda item: (item["name"], item["warming"]))
 
 
@@ -77,7 +86,9 @@ def _listener_states(section: Json) -> t.Iterator[tuple[Json, bool, bool, str]]:
 
 def _address(listener: Json) -> str:
     socket = (listener.get("address") or {}).get("socket_address") or {}
-    return f"{socket['address']}:{socket.get('port_value', socket.get('named_port', ''))}" if "address" in socket else ""
+    return (
+        f"{socket['address']}:{socket.get('port_value', socket.get('named_port', ''))}" if "address" in socket else ""
+    )
 
 
 def _raw_listeners(dump: Json) -> t.Iterator[tuple[Json, bool, bool, str]]:
@@ -88,7 +99,13 @@ def _raw_listeners(dump: Json) -> t.Iterator[tuple[Json, bool, bool, str]]:
 def listeners(dump: Json) -> list[dict[str, t.Any]]:
     """All listeners with address, origin, warming, and the error of a rejected update."""
     found = [
-        {"name": listener.get("name") or _address(listener), "address": _address(listener), "static": static, "warming": warming, "error": error}
+        {
+            "name": listener.get("name") or _address(listener),
+            "address": _address(listener),
+            "static": static,
+            "warming": warming,
+            "error": error,
+        }
         for listener, static, warming, error in _raw_listeners(dump)
     ]
     return sorted(found, key=lambda item: item["name"])

@@ -101,7 +101,8 @@ def _read(url: str) -> str:
     except (URLError, OSError) as exc:
         raise SettingsError(
             f"Cannot read the checksum of the sidecar package from {url}: {getattr(exc, 'reason', exc)}. Check that "
-            "this host reaches that server, or set mesh_sidecar_checksum (istio_sidecar_checksum) to sha256: and the value"
+            "this host reaches that server, or set mesh_sidecar_checksum (istio_sidecar_checksum) to sha256: "
+            "and the value"
         ) from exc
 
 

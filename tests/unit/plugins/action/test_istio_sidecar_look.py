@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action plugin through ansible-playbook: what it finds on the control node goes to the module, or ends the task."""
+"""The action plugin through ansible-playbook: what it finds on the control node goes to the
+module, or ends the task."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def run(folder: pathlib.Path, **options: object) -> str:
 
 def test_a_package_that_is_not_there(tmp_path: pathlib.Path) -> None:
     said = run(tmp_path, package=str(tmp_path / "x.deb"))
-    assert f"The sidecar package {tmp_path}/x.deb on the control node does not exist: check mesh_sidecar_package" in said
+    assert (
+        f"The sidecar package {tmp_path}/x.deb on the control node does not exist: check mesh_sidecar_package" in said
+    )
 
 
 def test_what_the_package_is_goes_to_the_module(tmp_path: pathlib.Path) -> None:

@@ -91,9 +91,19 @@ class Site:
         me = getpass.getuser()
         group = grp.getgrgid(os.getgid()).gr_name
         hosts = {f"vm{number}": {"folder": str(self.vm(number))} for number in range(vms)}
-        common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_remote_tmp": str(self.temporary)}
+        common = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_remote_tmp": str(self.temporary),
+        }
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": common}}))
-        task = {"path": "{{ folder }}", "owner": me, "group": group, "kubeconfig": str(self.folder / "kubeconfig"), **options}
+        task = {
+            "path": "{{ folder }}",
+            "owner": me,
+            "group": group,
+            "kubeconfig": str(self.folder / "kubeconfig"),
+            **options,
+        }
         play = {
             "hosts": "all",
             "gather_facts": False,
@@ -244,7 +254,10 @@ def test_a_bad_secret_is_refused_before_the_vm_is_touched(api: Api, site: Site) 
 def test_a_missing_secret_names_the_way_out(site: Site) -> None:
     done = site.run(service_account="billing")
     assert done.returncode == 2
-    assert "Secret istio.billing does not exist in namespace default: check that service account billing exists" in done.stdout
+    assert (
+        "Secret istio.billing does not exist in namespace default: check that service account billing exists"
+        in done.stdout
+    )
 
 
 def test_an_unknown_owner_is_named(api: Api, site: Site) -> None:

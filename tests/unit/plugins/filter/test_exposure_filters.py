@@ -33,7 +33,9 @@ def test_the_filters_are_the_pure_functions():
     assert entries == exposure.exposed_services("reference", procedure.OVERRIDES)
     manifests = load("exposure_manifests").exposure_manifests(entries, procedure.VIP)
     assert manifests == exposure.exposure_manifests(entries, procedure.VIP)
-    assert load("ipvs_table").ipvs_table(entries, procedure.VIP, procedure.NODES) == exposure.ipvs_table(entries, procedure.VIP, procedure.NODES)
+    assert load("ipvs_table").ipvs_table(entries, procedure.VIP, procedure.NODES) == exposure.ipvs_table(
+        entries, procedure.VIP, procedure.NODES
+    )
 
 
 @pytest.mark.parametrize(

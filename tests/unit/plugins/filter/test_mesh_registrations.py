@@ -26,7 +26,9 @@ def test_the_procedure_s_vm():
             "name": "deb-nginx01",
             "namespace": "default",
             "ports": [port],
-            "endpoints": [{"address": "192.168.0.81", "host": "deb-nginx01", "service_account": "default", "ports": [port]}],
+            "endpoints": [
+                {"address": "192.168.0.81", "host": "deb-nginx01", "service_account": "default", "ports": [port]}
+            ],
         }
     ]
 

@@ -18,7 +18,11 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh import parts
 
 INVENTORY = {
     "all": {
-        "vars": {"mesh_vip": "192.168.0.62", "mesh_service_cidr": "{{ range_of_services }}", "range_of_services": "10.233.0.0/16"},
+        "vars": {
+            "mesh_vip": "192.168.0.62",
+            "mesh_service_cidr": "{{ range_of_services }}",
+            "range_of_services": "10.233.0.0/16",
+        },
         "children": {
             "director": {"hosts": {"lvs1": {"ansible_host": "192.168.0.61"}}},
             "k8s_nodes": {"hosts": {"node1": {"ansible_host": "{{ net }}.71", "net": "192.168.0"}}},
@@ -28,7 +32,9 @@ INVENTORY = {
 }
 
 
-def run(root: Path, tmp_path: Path, expression: str, *arguments: str, **play: object) -> subprocess.CompletedProcess[str]:
+def run(
+    root: Path, tmp_path: Path, expression: str, *arguments: str, **play: object
+) -> subprocess.CompletedProcess[str]:
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(INVENTORY))
     task = {"ansible.builtin.copy": {"content": "{{ " + expression + " | to_json }}", "dest": str(tmp_path / "out")}}
     playbook = [{"hosts": "web1", "connection": "local", "gather_facts": False, "tasks": [task], **play}]
@@ -36,7 +42,9 @@ def run(root: Path, tmp_path: Path, expression: str, *arguments: str, **play: ob
     command = [f"{Path(sys.executable).parent}/ansible-playbook", "-i", "hosts.yml", "play.yml", *arguments]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root / "build/collections"), "ANSIBLE_NOCOLOR": "1"}
     environment |= {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_HOME": str(tmp_path / "ansible")}
-    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_where_variables_come_from(root: Path, tmp_path: Path) -> None:
@@ -50,7 +58,13 @@ def test_where_variables_come_from(root: Path, tmp_path: Path) -> None:
         "service_cidr": "10.233.0.0/16",
         "nodes": {"node1": "192.168.0.71"},
         "vm_addresses": ["192.168.0.81", "192.168.0.82"],
-        "self": {"name": "web1", "address": "192.168.0.81", "namespace": "shop", "service_account": "default", "services": []},
+        "self": {
+            "name": "web1",
+            "address": "192.168.0.81",
+            "namespace": "shop",
+            "service_account": "default",
+            "services": [],
+        },
         "istio_namespace": "of-the-play",
         "trust_domain": "of.the.command.line",
     }
@@ -59,8 +73,14 @@ def test_where_variables_come_from(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("inventory_hostname | mesh.expansion.mesh_site('vip')", "mesh_vip: 'x' is not a usable IPv4 address. Set it to"),
-        ("inventory_hostname | mesh.expansion.mesh_site('vip', mesh_vip='::1')", "mesh_vip: '::1' is not a usable IPv4 address"),
+        (
+            "inventory_hostname | mesh.expansion.mesh_site('vip')",
+            "mesh_vip: 'x' is not a usable IPv4 address. Set it to",
+        ),
+        (
+            "inventory_hostname | mesh.expansion.mesh_site('vip', mesh_vip='::1')",
+            "mesh_vip: '::1' is not a usable IPv4 address",
+        ),
         ("inventory_hostname | mesh.expansion.mesh_site('vipp')", "a site has no part 'vipp'; there are"),
         ("'nobody' | mesh.expansion.mesh_site('self')", "there is no host 'nobody' in the inventory"),
     ],

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters that wrap the VM's bootstrap and resolver functions: they load, pass on, and name themselves in errors."""
+"""The filters that wrap the VM's bootstrap and resolver functions:
+they load, pass on, and name themselves in errors."""
 
 from __future__ import annotations
 
@@ -26,7 +27,15 @@ def filter_named(name: str) -> t.Callable[..., t.Any]:
     ("name", "args", "result"),
     [
         ("inbound_ports", ([{"name": "web", "port": 9080}],), "9080"),
-        ("cluster_env", ("10.96.0.0/12",), {"ISTIO_SERVICE_CIDR": "10.96.0.0/12", "ISTIO_SYSTEM_NAMESPACE": "istio-system", "ISTIO_CP_AUTH": "MUTUAL_TLS"}),
+        (
+            "cluster_env",
+            ("10.96.0.0/12",),
+            {
+                "ISTIO_SERVICE_CIDR": "10.96.0.0/12",
+                "ISTIO_SYSTEM_NAMESPACE": "istio-system",
+                "ISTIO_CP_AUTH": "MUTUAL_TLS",
+            },
+        ),
     ],
 )
 def test_filter_passes_on(name: str, args: tuple[t.Any, ...], result: t.Any) -> None:

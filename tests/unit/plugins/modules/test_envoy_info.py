@@ -17,7 +17,11 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar impor
 from ansible_collections.mesh.expansion.plugins.modules import envoy_info
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "envoy"
-FILES = {"/config_dump": "v3_config_dump.json", "/clusters?format=json": "v3_clusters.json", "/server_info": "v3_server_info.json"}
+FILES = {
+    "/config_dump": "v3_config_dump.json",
+    "/clusters?format=json": "v3_clusters.json",
+    "/server_info": "v3_server_info.json",
+}
 
 
 def read(path: str) -> str:
@@ -65,8 +69,15 @@ def _port() -> t.Iterator[int]:
 
 def run(port: int) -> dict[str, t.Any]:
     arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"admin_port": port, "timeout": 2}})
-    done = subprocess.run([sys.executable, envoy_info.__file__], input=arguments, capture_output=True, text=True, timeout=30, check=False,
-                          env={"PYTHONPATH": ":".join(sys.path), "http_proxy": "http://127.0.0.1:9"})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, envoy_info.__file__],
+        input=arguments,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path), "http_proxy": "http://127.0.0.1:9"},
+    )
     return json.loads(done.stdout)
 
 

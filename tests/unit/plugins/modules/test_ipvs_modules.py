@@ -24,7 +24,12 @@ TCP = {
     "persistent": 300,
     "real_servers": [{"real_server": "192.168.0.71:53"}, {"real_server": "192.168.0.72:53"}],
 }
-UDP = {"udp_service": "192.168.0.62:53", "scheduler": "wrr", "ops": True, "real_servers": [{"real_server": "192.168.0.71:53"}]}
+UDP = {
+    "udp_service": "192.168.0.62:53",
+    "scheduler": "wrr",
+    "ops": True,
+    "real_servers": [{"real_server": "192.168.0.71:53"}],
+}
 TCP_LINES = [
     "-A -t 192.168.0.62:53 -s wrr -p 300",
     "-a -t 192.168.0.62:53 -r 192.168.0.71:53 -g -w 1",
@@ -67,7 +72,9 @@ class Lab:
         del load
         return Client.open(load=False, channel=Channel(1.0, self.kernel.open))  # type: ignore[arg-type]
 
-    def __call__(self, run: Callable[..., None], spec: dict[str, Any], params: dict[str, Any], check: bool) -> dict[str, Any]:
+    def __call__(
+        self, run: Callable[..., None], spec: dict[str, Any], params: dict[str, Any], check: bool
+    ) -> dict[str, Any]:
         validated = ArgumentSpecValidator(spec).validate(params)
         assert not validated.error_messages
         self.last = FakeModule(validated.validated_parameters, check)
@@ -77,7 +84,9 @@ class Lab:
 
     def service(self, check: bool = False, **params: Any) -> dict[str, Any]:
         own = {"state": {"default": "present"}, "real_servers_mode": {"default": "exact"}}
-        return self(ipvs_service.run, {**_ipvs_module.service_spec(), **_ipvs_module.drain_spec(), **own}, params, check)
+        return self(
+            ipvs_service.run, {**_ipvs_module.service_spec(), **_ipvs_module.drain_spec(), **own}, params, check
+        )
 
     def table(self, *services: dict[str, Any], check: bool = False, **params: Any) -> dict[str, Any]:
         listed = {"type": "list", "elements": "dict", "required": True}
@@ -117,7 +126,13 @@ def test_service_present(lab: Lab) -> None:
     done = four_steps(lab, lambda check: lab.service(check, **TCP))
     assert done["operations"] == TCP_LINES
     assert done["diff"] == {"before": "", "after": text(*TCP_LINES)}
-    assert done["service"]["real_servers"][1] == {"real_server": "192.168.0.72:53", "forwarding": "gatewaying", "weight": 1, "u_threshold": 0, "l_threshold": 0}
+    assert done["service"]["real_servers"][1] == {
+        "real_server": "192.168.0.72:53",
+        "forwarding": "gatewaying",
+        "weight": 1,
+        "u_threshold": 0,
+        "l_threshold": 0,
+    }
 
 
 CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -137,7 +152,10 @@ SERVER_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"forwarding": "ipip"}),
     ({"forwarding": "ipip"}, {"forwarding": "ipip", "tun_type": "gre"}),
     ({"forwarding": "ipip", "tun_type": "gre"}, {"forwarding": "ipip", "tun_type": "gre", "tun_flags": "csum"}),
-    ({"forwarding": "ipip", "tun_type": "gue", "tun_port": 1}, {"forwarding": "ipip", "tun_type": "gue", "tun_port": 2, "tun_flags": "remcsum"}),
+    (
+        {"forwarding": "ipip", "tun_type": "gue", "tun_port": 1},
+        {"forwarding": "ipip", "tun_type": "gue", "tun_port": 2, "tun_flags": "remcsum"},
+    ),
     ({"u_threshold": 5}, {"u_threshold": 6}),
     ({"u_threshold": 5}, {"u_threshold": 5, "l_threshold": 1}),
 ]
@@ -146,16 +164,30 @@ SERVER_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("before", "after"), CHANGES)
 def test_every_option_of_a_service_is_changed_in_place(lab: Lab, before: dict[str, Any], after: dict[str, Any]) -> None:
     lab.service(udp_service="10.0.0.1:53", real_servers=[{"real_server": "10.1.0.1"}], **before)
-    done = four_steps(lab, lambda check: lab.service(check, udp_service="10.0.0.1:53", real_servers=[{"real_server": "10.1.0.1"}], **after))
+    done = four_steps(
+        lab,
+        lambda check: lab.service(
+            check, udp_service="10.0.0.1:53", real_servers=[{"real_server": "10.1.0.1"}], **after
+        ),
+    )
     (operation,) = done["operations"]
     assert operation.startswith("-E -u 10.0.0.1:53 -s ")
 
 
 @pytest.mark.parametrize(("before", "after"), SERVER_CHANGES)
-def test_every_option_of_a_real_server_is_changed_in_place(lab: Lab, before: dict[str, Any], after: dict[str, Any]) -> None:
-    lab.service(tcp_service="10.0.0.1:53", real_servers=[{"real_server": "10.1.0.1", **before}, {"real_server": "10.1.0.2"}])
+def test_every_option_of_a_real_server_is_changed_in_place(
+    lab: Lab, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    lab.service(
+        tcp_service="10.0.0.1:53", real_servers=[{"real_server": "10.1.0.1", **before}, {"real_server": "10.1.0.2"}]
+    )
     done = four_steps(
-        lab, lambda check: lab.service(check, tcp_service="10.0.0.1:53", real_servers=[{"real_server": "10.1.0.1", **after}, {"real_server": "10.1.0.2"}])
+        lab,
+        lambda check: lab.service(
+            check,
+            tcp_service="10.0.0.1:53",
+            real_servers=[{"real_server": "10.1.0.1", **after}, {"real_server": "10.1.0.2"}],
+        ),
     )
     (operation,) = done["operations"]
     assert operation.startswith("-e -t 10.0.0.1:53 -r 10.1.0.1:53 ")
@@ -188,7 +220,9 @@ def test_table_and_its_purge(lab: Lab) -> None:
     lab.service(tcp_service="192.168.0.63:99")
     lab.service(fwmark_service=7)
     done = four_steps(lab, lambda check: lab.table(TCP, UDP, check=check))
-    assert [service.get("tcp_service", service.get("udp_service")) for service in done["services"]] == ["192.168.0.62:53"] * 2
+    assert [service.get("tcp_service", service.get("udp_service")) for service in done["services"]] == [
+        "192.168.0.62:53"
+    ] * 2
     assert done["operations"][:3] == TCP_LINES
     assert not lab.table(TCP, purge="none")["changed"]
     owned = four_steps(lab, lambda check: lab.table(TCP, UDP, check=check, purge="services", vips=["192.168.0.62"]))
@@ -200,7 +234,9 @@ def test_table_and_its_purge(lab: Lab) -> None:
 def test_what_hands_have_done_is_put_right(lab: Lab) -> None:
     lab.table(TCP, UDP)
     lab.service(
-        tcp_service="192.168.0.62:53", scheduler="lc", real_servers=[{"real_server": "192.168.0.71:53", "weight": 9}, {"real_server": "192.168.0.79:53"}]
+        tcp_service="192.168.0.62:53",
+        scheduler="lc",
+        real_servers=[{"real_server": "192.168.0.71:53", "weight": 9}, {"real_server": "192.168.0.79:53"}],
     )
     done = four_steps(lab, lambda check: lab.table(TCP, UDP, check=check))
     assert done["operations"] == [
@@ -213,7 +249,10 @@ def test_what_hands_have_done_is_put_right(lab: Lab) -> None:
 
 def test_draining_reports_counts_and_logs(lab: Lab) -> None:
     lab.table(TCP)
-    leaving = {**TCP, "real_servers": [{"real_server": "192.168.0.71:53", "state": "drained"}, {"real_server": "192.168.0.72:53"}]}
+    leaving = {
+        **TCP,
+        "real_servers": [{"real_server": "192.168.0.71:53", "state": "drained"}, {"real_server": "192.168.0.72:53"}],
+    }
     done = four_steps(lab, lambda check: lab.table(leaving, check=check))
     assert done["operations"] == ["-e -t 192.168.0.62:53 -r 192.168.0.71:53 -g -w 0"]
     assert done["drained"] == [
@@ -226,7 +265,9 @@ def test_draining_reports_counts_and_logs(lab: Lab) -> None:
             "gone": True,
         }
     ]
-    assert lab.last.logged == ["draining 192.168.0.71:53 of -t 192.168.0.62:53 for 0 s: 0 active, 0 inactive, 0 persistent connections"]
+    assert lab.last.logged == [
+        "draining 192.168.0.71:53 of -t 192.168.0.62:53 for 0 s: 0 active, 0 inactive, 0 persistent connections"
+    ]
     removed = four_steps(lab, lambda check: lab.table(leaving, check=check, drain_remove=True))
     assert removed["operations"] == ["-d -t 192.168.0.62:53 -r 192.168.0.71:53"]
 
@@ -270,7 +311,15 @@ def test_info(lab: Lab) -> None:
 
 def test_what_info_returns_can_be_given_back(lab: Lab) -> None:
     lab.table(
-        TCP, UDP, {"fwmark_service": 7, "ipv6": True, "persistent": 5, "netmask": "64", "real_servers": [{"real_server": "192.0.2.1", "forwarding": "ipip"}]}
+        TCP,
+        UDP,
+        {
+            "fwmark_service": 7,
+            "ipv6": True,
+            "persistent": 5,
+            "netmask": "64",
+            "real_servers": [{"real_server": "192.0.2.1", "forwarding": "ipip"}],
+        },
     )
     services = lab.info()["services"]
     for service in services:
@@ -284,7 +333,8 @@ def test_what_info_returns_can_be_given_back(lab: Lab) -> None:
 def test_info_without_ipvs(lab: Lab) -> None:
     lab.kernel.loaded = False
     assert lab.info() == {
-        "failed": False, "changed": False, "available": False, "services": [], "version": None, "connection_table_size": None, "timeouts": {}, "daemons": []
+        "failed": False, "changed": False, "available": False, "services": [], "version": None,
+        "connection_table_size": None, "timeouts": {}, "daemons": [],
     }  # fmt: skip
 
 

@@ -11,7 +11,11 @@ import tarfile
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._host import deb_source
 from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import answering_mac, probe_frame
-from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import DebCompressionError, DebError, control_fields
+from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import (
+    DebCompressionError,
+    DebError,
+    control_fields,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
 from ansible_collections.mesh.expansion.plugins.modules import kube_access_info
@@ -45,7 +49,10 @@ def test_only_another_host_s_claim_counts():
     assert answering_mac(probe_frame(OTHER, VIP), OWN, VIP) is None
 
 
-def deb(control="Package: istio-sidecar\nVersion: 1.0.5\nArchitecture: amd64\nDescription: x\n more: y\n", name="control.tar.gz"):
+def deb(
+    control="Package: istio-sidecar\nVersion: 1.0.5\nArchitecture: amd64\nDescription: x\n more: y\n",
+    name="control.tar.gz",
+):
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w:gz") as archive:
         member = tarfile.TarInfo("./control")
@@ -84,7 +91,9 @@ def test_zstd_is_left_to_dpkg_deb(tmp_path, monkeypatch):
         control_fields(data)
     path = tmp_path / "x.deb"
     path.write_bytes(data)
-    monkeypatch.setattr(deb_source, "_dpkg_deb", lambda head: "Package: a\nVersion: 1\nArchitecture: arm64\n" if head == data else None)
+    monkeypatch.setattr(
+        deb_source, "_dpkg_deb", lambda head: "Package: a\nVersion: 1\nArchitecture: arm64\n" if head == data else None
+    )
     found = deb_source.inspect(str(path), 5)
     assert found == {"exists": True, "error": "", "package": "a", "version": "1", "architecture": "arm64"}
     monkeypatch.setattr(deb_source, "_dpkg_deb", lambda _head: None)
@@ -111,7 +120,9 @@ def test_rights_and_objects():
     client.allowed = lambda verb, resource, **_rest: (verb, resource) != ("delete", "services")
     client.store.put(SECRETS, "x", {"metadata": {"name": "there"}, "data": {"key.pem": "c2VjcmV0"}})
     objects = [{"kind": "Secret", "namespace": "x", "name": name} for name in ("there", "gone")]
-    result = kube_access_info.inspect(client, [access(["get", "delete"], "services"), access(["get"], "endpoints")], objects)
+    result = kube_access_info.inspect(
+        client, [access(["get", "delete"], "services"), access(["get"], "endpoints")], objects
+    )
     assert result == {
         "version": "v1.20.2",
         "denied": [access(["delete"], "services")],

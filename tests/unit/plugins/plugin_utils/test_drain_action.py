@@ -31,7 +31,9 @@ def counts(active: int) -> dict[str, Any]:
 class Run:
     """The action plugin with a clock and a module that drains one connection with every run."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], connections: list[int], **task: Any) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], connections: list[int], **task: Any
+    ) -> None:
         self.calls: list[dict[str, Any]] = []
         self.shown: list[str] = []
         self.time = 0.0
@@ -44,13 +46,20 @@ class Run:
         monkeypatch.setattr(self.action, "_execute_module", self._module, raising=False)
         monkeypatch.setattr(_drain_action.time, "monotonic", lambda: self.time)
 
-    def _module(self, module_args: dict[str, Any] | None = None, task_vars: Any = None, wrap_async: Any = None) -> dict[str, Any]:
+    def _module(
+        self, module_args: dict[str, Any] | None = None, task_vars: Any = None, wrap_async: Any = None
+    ) -> dict[str, Any]:
         arguments = self.action._task.args if module_args is None else module_args
         self.calls.append(dict(arguments))
         if self.fail_at == len(self.calls):
             return {"failed": True, "changed": False, "operations": [], "msg": "no"}
         if arguments.get("drain_remove"):
-            return {"changed": True, "operations": [REMOVAL], "diff": {"before": "b", "after": "c"}, "drained": [counts(0)]}
+            return {
+                "changed": True,
+                "operations": [REMOVAL],
+                "diff": {"before": "b", "after": "c"},
+                "drained": [counts(0)],
+            }
         first = len(self.calls) == 1
         active = self._connections.pop(0)
         self.time += arguments.get("drain_timeout", 300) if active else 1
@@ -68,7 +77,12 @@ class Run:
 def test_what_drains() -> None:
     assert drains({"real_servers": [DRAINED]})
     assert drains({"services": [{"real_servers": [{"real_server": "x"}]}, {"real_servers": [DRAINED]}]})
-    for other in ({}, {"services": "x"}, {"services": [None, {"real_servers": None}]}, {"real_servers": ["x", {"state": "present"}]}):
+    for other in (
+        {},
+        {"services": "x"},
+        {"services": [None, {"real_servers": None}]},
+        {"real_servers": ["x", {"state": "present"}]},
+    ):
         assert not drains(other)
 
 
@@ -76,10 +90,21 @@ def test_progress_is_shown_until_connections_are_gone(monkeypatch: pytest.Monkey
     run = Run(monkeypatch, {"real_servers": [DRAINED], "drain_timeout": 300, "drain_remove": True}, [2, 1, 0])
     result = run()
     assert run.shown == [
-        "director: draining 192.168.0.72:53 of -t 192.168.0.62:53 for 10 s: 2 active, 0 inactive, 0 persistent connections",
-        "director: draining 192.168.0.72:53 of -t 192.168.0.62:53 for 20 s: 1 active, 0 inactive, 0 persistent connections",
+        (
+            "director: draining 192.168.0.72:53 of -t 192.168.0.62:53 for 10 s: "
+            "2 active, 0 inactive, 0 persistent connections"
+        ),
+        (
+            "director: draining 192.168.0.72:53 of -t 192.168.0.62:53 for 20 s: "
+            "1 active, 0 inactive, 0 persistent connections"
+        ),
     ]
-    assert [(call["drain_timeout"], call["drain_remove"]) for call in run.calls] == [(10, False), (10, False), (10, False), (0, True)]
+    assert [(call["drain_timeout"], call["drain_remove"]) for call in run.calls] == [
+        (10, False),
+        (10, False),
+        (10, False),
+        (0, True),
+    ]
     assert (result["changed"], result["operations"]) == (True, [STEP, REMOVAL])
     assert result["diff"] == [{"before": "a", "after": "b"}, {"before": "b", "after": "c"}]
 
@@ -111,10 +136,14 @@ def test_a_failure_ends_the_wait_and_keeps_what_was_done(monkeypatch: pytest.Mon
         ({"real_servers": [DRAINED]}, {"async_val": 60}),
     ],
 )
-def test_otherwise_the_module_runs_once_as_it_is(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], task: dict[str, Any]) -> None:
+def test_otherwise_the_module_runs_once_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], task: dict[str, Any]
+) -> None:
     run = Run(monkeypatch, arguments, [5], **task)
     monkeypatch.setattr(run.action, "_execute_module", lambda **values: {"values": values}, raising=False)
-    assert run() == {"values": {"task_vars": {"inventory_hostname": "director"}, "wrap_async": task.get("async_val", 0)}}
+    assert run() == {
+        "values": {"task_vars": {"inventory_hostname": "director"}, "wrap_async": task.get("async_val", 0)}
+    }
 
 
 def test_merging_with_nothing() -> None:

@@ -48,7 +48,9 @@ def _scene(host: Host) -> tuple[list[change.Operation], Before]:
         change.Unit("enable", "dnsmasq.service"),
         change.Unit("restart", "dnsmasq.service"),
     ]
-    return operations, Before(before, {"dnsmasq.service": {"active": True, "enabled": False}}, first=[["true"]], last=[["echo", "a b"]])
+    return operations, Before(
+        before, {"dnsmasq.service": {"active": True, "enabled": False}}, first=[["true"]], last=[["echo", "a b"]]
+    )
 
 
 def test_all_is_done_and_the_timer_runs(host: Host) -> None:
@@ -106,7 +108,9 @@ def test_when_putting_back_fails_as_well_both_are_told(host: Host, monkeypatch: 
         raise HostError("no shell")
 
     monkeypatch.setattr(guard, "put_back", broken)
-    with pytest.raises(change.Broken, match="false ended with 1: .*Putting back what was done failed as well: no shell") as caught:
+    with pytest.raises(
+        change.Broken, match="false ended with 1: .*Putting back what was done failed as well: no shell"
+    ) as caught:
         change.apply(ROLE, [operations[2], change.Program(["false"])], before)
     assert not caught.value.restored
 
@@ -115,7 +119,9 @@ def test_the_timer_was_faster_than_the_proof(host: Host) -> None:
     operations, before = _scene(host)
     change.apply(ROLE, operations, before)
     assert guard.pending(ROLE)
-    subprocess.run(["sh", f"{guard.place(ROLE)}/restore.sh"], check=True, env={"PATH": f"{host.path('bin')}:{os.environ['PATH']}"})
+    subprocess.run(
+        ["sh", f"{guard.place(ROLE)}/restore.sh"], check=True, env={"PATH": f"{host.path('bin')}:{os.environ['PATH']}"}
+    )
     assert not guard.pending(ROLE)
     assert not guard.confirm(ROLE)
     assert guard.confirm("never_guarded")

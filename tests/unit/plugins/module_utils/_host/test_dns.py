@@ -13,7 +13,9 @@ import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._host import dns, dns_client
 
 
-def answer(query: bytes, addresses: t.Sequence[bytes] = (), rcode: int = 0, kind: int = 1, flags: int = 0x8180) -> bytes:
+def answer(
+    query: bytes, addresses: t.Sequence[bytes] = (), rcode: int = 0, kind: int = 1, flags: int = 0x8180
+) -> bytes:
     head = query[:2] + struct.pack("!HHHHH", flags | rcode, 1, len(addresses), 0, 0)
     records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(data)) + data for data in addresses)
     return head + query[12:] + records
@@ -77,7 +79,11 @@ QUERY = {"name": "a", "type": "A", "expect": None, "empty": False}
 
 
 def test_probe_asks_again_until_it_is_right() -> None:
-    results: list[t.Any] = [OSError("refused"), dns.Answer("SERVFAIL", (), False), dns.Answer("NOERROR", ("10.0.0.1",), False)]
+    results: list[t.Any] = [
+        OSError("refused"),
+        dns.Answer("SERVFAIL", (), False),
+        dns.Answer("NOERROR", ("10.0.0.1",), False),
+    ]
     slept: list[float] = []
 
     def once() -> dns.Answer:
@@ -117,7 +123,10 @@ def _port() -> t.Iterator[int]:
             reply = answer(self.rfile.read(length), [b"\x0a\0\0\1"])
             self.wfile.write(struct.pack("!H", len(reply)) + reply)
 
-    with socketserver.TCPServer(("127.0.0.1", 0), Tcp) as tcp, socketserver.UDPServer(("127.0.0.1", tcp.server_address[1]), Udp) as udp:
+    with (
+        socketserver.TCPServer(("127.0.0.1", 0), Tcp) as tcp,
+        socketserver.UDPServer(("127.0.0.1", tcp.server_address[1]), Udp) as udp,
+    ):
         for server in (tcp, udp):
             threading.Thread(target=server.serve_forever, daemon=True).start()
         yield tcp.server_address[1]

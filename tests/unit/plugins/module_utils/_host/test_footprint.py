@@ -18,7 +18,10 @@ from tests.unit.plugins.fake_host import Host
 
 WHOLE = Footprint(
     role="dnsmasq",
-    paths={"/etc/hosts": PathState("file", "root", "root", "0644", b"127.0.0.1 localhost\n"), "/etc/dnsmasq.d": PathState()},
+    paths={
+        "/etc/hosts": PathState("file", "root", "root", "0644", b"127.0.0.1 localhost\n"),
+        "/etc/dnsmasq.d": PathState(),
+    },
     packages=("bash", "zsh"),
     accounts={"dnsmasq": False},
     units={"dnsmasq.service": {"active": False, "enabled": False}},
@@ -53,7 +56,10 @@ def test_what_existed() -> None:
     ("edit", "message"),
     [
         (lambda shown: {**shown, "version": 2}, "has the version 2, and this collection knows 1"),
-        (lambda shown: {key: value for key, value in shown.items() if key != "paths"}, "cannot be read .*from a backup"),
+        (
+            lambda shown: {key: value for key, value in shown.items() if key != "paths"},
+            "cannot be read .*from a backup",
+        ),
         (lambda shown: [shown], "cannot be read"),
     ],
 )

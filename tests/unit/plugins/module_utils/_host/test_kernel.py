@@ -25,7 +25,11 @@ def test_loaded_or_built_in(name: str, there: bool) -> None:
 def proc(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
     for folder in ("proc/sys/net/ipv4/vs", "proc/sys/net/ipv4/conf/eth0.5", f"modules/{os.uname().release}"):
         os.makedirs(host.path(folder))
-    for path, text in (("modules", LOADED), ("sys/net/ipv4/vs/a", "0\n"), ("sys/net/ipv4/conf/eth0.5/rp_filter", "1\n")):
+    for path, text in (
+        ("modules", LOADED),
+        ("sys/net/ipv4/vs/a", "0\n"),
+        ("sys/net/ipv4/conf/eth0.5/rp_filter", "1\n"),
+    ):
         with open(host.path(f"proc/{path}"), "w", encoding="ascii") as file:
             file.write(text)
     monkeypatch.setattr(kernel, "PROC", host.path("proc"))

@@ -32,7 +32,10 @@ def test_a_stopped_unit_has_no_start() -> None:
 
 
 def test_packages_that_are_installed() -> None:
-    text = "installed bash 5.2.15-2+b7\nconfig-files dnsmasq 2.90-4\nnot-installed x \ninstalled istio-sidecar 1.0.5+standin1\n"
+    text = (
+        "installed bash 5.2.15-2+b7\nconfig-files dnsmasq 2.90-4\nnot-installed x \ninstalled "
+        "istio-sidecar 1.0.5+standin1\n"
+    )
     assert packages.parse(text) == {"bash": "5.2.15-2+b7", "istio-sidecar": "1.0.5+standin1"}
 
 

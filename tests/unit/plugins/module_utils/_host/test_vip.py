@@ -47,7 +47,10 @@ def host(monkeypatch):
 
 def test_gratuitous_arp_frame():
     frame = vip.arp_frame(vip.REQUEST, MAC, VIP4.packed, VIP4.packed)
-    assert frame.hex() == "ffffffffffff0200000000610806" + "0001080006040001" + "020000000061c0a8003e" + "000000000000c0a8003e"
+    assert (
+        frame.hex()
+        == "ffffffffffff0200000000610806" + "0001080006040001" + "020000000061c0a8003e" + "000000000000c0a8003e"
+    )
 
 
 def test_sender_of_a_frame():

@@ -52,7 +52,14 @@ def key_option(service: Wanted) -> dict[str, object]:
 
 
 TCP = wanted(tcp_service=VIP)
-UDP6 = wanted(udp_service="[2001:db8::62]:53", scheduler="sh", sched_flags=["sh-port", "sh-fallback"], persistent=60, netmask="64", ops=True)
+UDP6 = wanted(
+    udp_service="[2001:db8::62]:53",
+    scheduler="sh",
+    sched_flags=["sh-port", "sh-fallback"],
+    persistent=60,
+    netmask="64",
+    ops=True,
+)
 MARK = wanted(fwmark_service=7, scheduler="mh", sched_flags=["mh-port"])
 MARK6 = wanted(fwmark_service=8, ipv6=True, scheduler="rr")
 SIP = wanted(udp_service="192.168.0.62:5060", scheduler="rr", persistent=60, netmask="255.255.255.0", pe="sip")
@@ -63,7 +70,11 @@ SERVICES = [
     ("-A -u [2001:db8::62]:53 -s sh -b sh-port,sh-fallback -p 60 -M 64 -o", plan.ADD_SERVICE, UDP6),
     ("-A -f 7 -s mh -b mh-port", plan.ADD_SERVICE, MARK),
     ("-A -f 8 -6 -s rr", plan.ADD_SERVICE, MARK6),
-    ("-A --sctp-service 192.168.0.62:99 -s rr", plan.ADD_SERVICE, wanted(sctp_service="192.168.0.62:99", scheduler="rr")),
+    (
+        "-A --sctp-service 192.168.0.62:99 -s rr",
+        plan.ADD_SERVICE,
+        wanted(sctp_service="192.168.0.62:99", scheduler="rr"),
+    ),
     ("-A -u 192.168.0.62:5060 -s rr -p 60 -M 255.255.255.0 --pe sip", plan.ADD_SERVICE, SIP),
 ]
 
@@ -81,7 +92,12 @@ SERVERS = [
         TCP,
         server("192.168.0.71:53", TCP, weight=0, **GUE),
     ),
-    ("-a -t 192.168.0.62:53 -r [2001:db8::1]:53 -i -w 3", plan.ADD_SERVER, TCP, server("[2001:db8::1]:53", TCP, forwarding="ipip", weight=3)),
+    (
+        "-a -t 192.168.0.62:53 -r [2001:db8::1]:53 -i -w 3",
+        plan.ADD_SERVER,
+        TCP,
+        server("[2001:db8::1]:53", TCP, forwarding="ipip", weight=3),
+    ),
     (
         "-a -t 192.168.0.62:53 -r 192.168.0.72:53 -i --tun-type gre --tun-csum",
         plan.ADD_SERVER,
@@ -106,8 +122,11 @@ def test_a_service_is_sent_as_ipvsadm_sends_it(command: str, kind: str, service:
 
 
 @pytest.mark.parametrize(("command", "kind", "service", "real"), SERVERS, ids=[case[0] for case in SERVERS])
-def test_a_real_server_is_sent_as_ipvsadm_sends_it(command: str, kind: str, service: Wanted, real: model.RealServer) -> None:
-    """But of the service only what it is found by: the kernel looks at nothing else, and ipvsadm sends made-up values there."""
+def test_a_real_server_is_sent_as_ipvsadm_sends_it(
+    command: str, kind: str, service: Wanted, real: model.RealServer
+) -> None:
+    """But of the service only what it is found by:
+    the kernel looks at nothing else, and ipvsadm sends made-up values there."""
     (request,), _replies = CAPTURED[command]
     ours = codec.encode(plan.Operation(kind, service.service, real))
     assert ours[:4] == request[:4]
@@ -151,7 +170,8 @@ def test_replies_are_read_as_they_were_meant() -> None:
     }
     families = [2, 2, 2, 10, 2]
     servers = [
-        decoder.server(reply, 4, len(reply), family) for reply, family in zip((reply for reply in replies if reply[0] == codec.NEW_DEST), families, strict=True)
+        decoder.server(reply, 4, len(reply), family)
+        for reply, family in zip((reply for reply in replies if reply[0] == codec.NEW_DEST), families, strict=True)
     ]
     assert servers == [SERVERS[3][3], SERVERS[2][3], SERVERS[1][3], SERVERS[4][3], SERVERS[5][3]]
     (reply,) = CAPTURED["-L --timeout"][1]

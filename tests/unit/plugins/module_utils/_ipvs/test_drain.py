@@ -23,7 +23,12 @@ PILOT = {
     "real_servers": [server("192.168.0.72:15011", 3), server("192.168.0.73:15011", 2)],
 }
 DNS = {"udp_service": "192.168.0.62:53", "scheduler": "wrr", "real_servers": [server("192.168.0.71:53")]}
-MARK = {"fwmark_service": 5, "ipv6": True, "scheduler": "rr", "real_servers": [server("[fd00::72]:0"), server("fd00::73")]}
+MARK = {
+    "fwmark_service": 5,
+    "ipv6": True,
+    "scheduler": "rr",
+    "real_servers": [server("[fd00::72]:0"), server("fd00::73")],
+}
 
 
 def weights(services):

@@ -21,6 +21,8 @@ def imported(path: Path) -> set[str]:
 
 
 def test_no_file_imports_one_above_it() -> None:
-    order = list(graphlib.TopologicalSorter({path.stem: imported(path) for path in PACKAGE.glob("*.py")}).static_order())
+    order = list(
+        graphlib.TopologicalSorter({path.stem: imported(path) for path in PACKAGE.glob("*.py")}).static_order()
+    )
     assert order.index("model") < order.index("wanted") < order.index("plan")
     assert order.index("wanted") < order.index("options") < order.index("drain")

@@ -24,8 +24,18 @@ from tests.unit.plugins.ipvs_strategies import tables
 
 ROOT = Path(__file__).resolve().parents[5]
 SERVICES = [
-    {"tcp_service": "192.168.0.62:53", "scheduler": "wrr", "persistent": 300, "real_servers": [{"real_server": "192.168.0.71:53"}]},
-    {"udp_service": "192.168.0.62:53", "scheduler": "wrr", "ops": True, "real_servers": [{"real_server": "192.168.0.71:53"}]},
+    {
+        "tcp_service": "192.168.0.62:53",
+        "scheduler": "wrr",
+        "persistent": 300,
+        "real_servers": [{"real_server": "192.168.0.71:53"}],
+    },
+    {
+        "udp_service": "192.168.0.62:53",
+        "scheduler": "wrr",
+        "ops": True,
+        "real_servers": [{"real_server": "192.168.0.71:53"}],
+    },
 ]
 VIPS = ["192.168.0.62"]
 
@@ -39,7 +49,10 @@ class Loader:
         self._capsys = capsys
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        status = loader.main(list(arguments), lambda: Client.open(load=False, channel=Channel(1.0, self.kernel.open)))  # type: ignore[arg-type]
+        status = loader.main(
+            list(arguments),
+            lambda: Client.open(load=False, channel=Channel(1.0, self.kernel.open)),  # type: ignore[arg-type]
+        )
         captured = self._capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -71,11 +84,21 @@ def test_restore_brings_the_table_back_and_then_does_nothing(load: Loader) -> No
 
 
 def test_restore_owns_its_addresses_and_nothing_else(load: Loader) -> None:
-    load.write(saved(services=[{"tcp_service": "192.168.0.62:1"}, {"tcp_service": "192.168.0.63:1"}, {"fwmark_service": 7}], vips=[]))
+    load.write(
+        saved(
+            services=[{"tcp_service": "192.168.0.62:1"}, {"tcp_service": "192.168.0.63:1"}, {"fwmark_service": 7}],
+            vips=[],
+        )
+    )
     assert load("--restore", str(load.file))[0] == 0
     load.write(saved())
     assert "-D -t 192.168.0.62:1\n" in load("--restore", str(load.file))[1]
-    assert [line.split(" -s")[0] for line in json_lines(load)] == ["-A -t 192.168.0.62:53", "-A -t 192.168.0.63:1", "-A -u 192.168.0.62:53", "-A -f 7"]
+    assert [line.split(" -s")[0] for line in json_lines(load)] == [
+        "-A -t 192.168.0.62:53",
+        "-A -t 192.168.0.63:1",
+        "-A -u 192.168.0.62:53",
+        "-A -f 7",
+    ]
 
 
 def json_lines(load: Loader) -> list[str]:
@@ -107,7 +130,14 @@ WRONG: list[tuple[Any, str]] = [
     (saved(services=None), "services must be a list"),
     (saved(vips=["192.168.0.63"]), "its address is none of vips"),
     (saved(services=[*SERVICES, {"tcp_service": "192.168.0.62:0"}]), r"services\[2\] \(-t 192.168.0.62:0\): port 0"),
-    (saved(services=[{"tcp_service": "192.168.0.62:5", "real_servers": [{"real_server": "192.168.0.71", "state": "drained"}]}]), "has state drained"),
+    (
+        saved(
+            services=[
+                {"tcp_service": "192.168.0.62:5", "real_servers": [{"real_server": "192.168.0.71", "state": "drained"}]}
+            ]
+        ),
+        "has state drained",
+    ),
 ]
 
 
@@ -191,14 +221,23 @@ def test_the_loader_runs_on_its_own(tmp_path: Path) -> None:
         (package / name).symlink_to(ROOT / "plugins/module_utils" / name)
     file = tmp_path / "ipvs.json"
     file.write_text(save.dumps(SERVICES, VIPS))
-    program = f"import sys; sys.path.insert(0, {str(package.parent)!r}); from mesh_ipvs._ipvs import loader; sys.exit(loader.main())"
+    program = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r}); from mesh_ipvs._ipvs import loader; "
+        "sys.exit(loader.main())"
+    )
     command = [sys.executable, "-I", "-c", program]
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     assert subprocess.run([*command, "--check", str(file)], env=environment, check=False).returncode == 0
     file.write_text("{}")
-    assert subprocess.run([*command, "--check", str(file)], env=environment, capture_output=True, check=False).returncode == 2
+    assert (
+        subprocess.run([*command, "--check", str(file)], env=environment, capture_output=True, check=False).returncode
+        == 2
+    )
 
 
 def test_no_import_leads_out_of_the_two_directories() -> None:
-    for path in [*(ROOT / "plugins/module_utils/_netlink").glob("*.py"), *(ROOT / "plugins/module_utils/_ipvs").glob("*.py")]:
+    for path in [
+        *(ROOT / "plugins/module_utils/_netlink").glob("*.py"),
+        *(ROOT / "plugins/module_utils/_ipvs").glob("*.py"),
+    ]:
         assert "ansible" not in path.read_text().replace("ansible.builtin.copy", ""), path

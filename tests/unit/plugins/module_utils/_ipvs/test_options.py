@@ -43,13 +43,36 @@ def test_every_option() -> None:
                 "netmask": "/24",
                 "pe": "sip",
                 "real_servers": [
-                    {"real_server": RS, "forwarding": "masquerading", "weight": 2**31 - 1, "u_threshold": 2**31 - 1, "l_threshold": 7},
-                    {"real_server": "[2001:db8::1]:53", "forwarding": "ipip", "tun_type": "gue", "tun_port": 1, "tun_flags": "remcsum"},
-                    {"real_server": "192.168.0.72:53", "forwarding": "ipip", "tun_type": "gre", "tun_flags": "csum", "weight": 0},
+                    {
+                        "real_server": RS,
+                        "forwarding": "masquerading",
+                        "weight": 2**31 - 1,
+                        "u_threshold": 2**31 - 1,
+                        "l_threshold": 7,
+                    },
+                    {
+                        "real_server": "[2001:db8::1]:53",
+                        "forwarding": "ipip",
+                        "tun_type": "gue",
+                        "tun_port": 1,
+                        "tun_flags": "remcsum",
+                    },
+                    {
+                        "real_server": "192.168.0.72:53",
+                        "forwarding": "ipip",
+                        "tun_type": "gre",
+                        "tun_flags": "csum",
+                        "weight": 0,
+                    },
                 ],
             },
             {"sctp_service": "[2001:db8::62]:0", "persistent": 1, "netmask": "64"},
-            {"fwmark_service": 2**32 - 1, "ipv6": True, "ops": True, "real_servers": [{"real_server": "[2001:db8::1]:99"}, {"real_server": "2001:db8::2"}]},
+            {
+                "fwmark_service": 2**32 - 1,
+                "ipv6": True,
+                "ops": True,
+                "real_servers": [{"real_server": "[2001:db8::1]:99"}, {"real_server": "2001:db8::2"}],
+            },
         ]
     )
     assert [line for one in wanted for line in entry_of(one).lines()] == [
@@ -77,7 +100,14 @@ def test_addresses_are_the_same_however_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mask", "value"), [(None, 0xFFFFFFFF), ("24", 0xFFFFFF00), ("255.255.0.0", 0xFFFF0000), ("255.0.255.0", 0xFF00FF00), ("/32", 0xFFFFFFFF)]
+    ("mask", "value"),
+    [
+        (None, 0xFFFFFFFF),
+        ("24", 0xFFFFFF00),
+        ("255.255.0.0", 0xFFFF0000),
+        ("255.0.255.0", 0xFF00FF00),
+        ("/32", 0xFFFFFFFF),
+    ],
 )
 def test_masks(mask: str | None, value: int) -> None:
     assert options.parse_service({"tcp_service": VIP, "persistent": 1, "netmask": mask}).service.netmask == value
@@ -121,7 +151,10 @@ REFUSED_SERVICES: list[tuple[dict[str, Any], str]] = [
     ({"tcp_service": VIP, "scheduler": "w rr"}, "is not a name"),
     ({"tcp_service": VIP, "scheduler": 5}, "is not a name"),
     ({"tcp_service": VIP, "pe": "sip\0"}, "is not a name"),
-    ({"tcp_service": VIP, "scheduler": "wrr", "sched_flags": ["sh-port"]}, "'sh-port' is not a flag of the scheduler wrr"),
+    (
+        {"tcp_service": VIP, "scheduler": "wrr", "sched_flags": ["sh-port"]},
+        "'sh-port' is not a flag of the scheduler wrr",
+    ),
     ({"tcp_service": VIP, "sched_flags": "sh-port"}, "sched_flags must be a list"),
     ({"tcp_service": VIP, "sched_flags": [["sh-port"]]}, "is not a flag of the scheduler"),
     ({"tcp_service": VIP, "schedular": "wrr"}, "unknown option schedular"),
@@ -143,7 +176,10 @@ REFUSED_SERVERS: list[tuple[dict[str, Any], str]] = [
     ({"real_server": RS, "tun_type": "gre"}, "are for forwarding ipip, not gatewaying"),
     ({"real_server": RS, "forwarding": "masquerading", "tun_port": 5}, "are for forwarding ipip"),
     ({"real_server": RS, "forwarding": "ipip", "tun_flags": "csum"}, "does not go with tun_type ipip"),
-    ({"real_server": RS, "forwarding": "ipip", "tun_type": "gre", "tun_flags": "remcsum"}, "does not go with tun_type gre"),
+    (
+        {"real_server": RS, "forwarding": "ipip", "tun_type": "gre", "tun_flags": "remcsum"},
+        "does not go with tun_type gre",
+    ),
     ({"real_server": RS, "forwarding": "ipip", "tun_type": "gue"}, "gue needs tun_port"),
     ({"real_server": RS, "forwarding": "ipip", "tun_type": "gue", "tun_port": 0}, "tun_port 0 is not between"),
     ({"real_server": RS, "forwarding": "ipip", "tun_type": "gre", "tun_port": 5}, "tun_port is for tun_type gue"),
@@ -179,20 +215,32 @@ def test_duplicates_are_refused() -> None:
     with pytest.raises(ValidationError) as caught:
         options.parse_services(
             [
-                {"tcp_service": "[2001:db8::1]:80", "real_servers": [{"real_server": "[2001:db8::2]:80"}, {"real_server": "[2001:db8:0::2]"}]},
+                {
+                    "tcp_service": "[2001:db8::1]:80",
+                    "real_servers": [{"real_server": "[2001:db8::2]:80"}, {"real_server": "[2001:db8:0::2]"}],
+                },
                 {"udp_service": "[2001:db8::1]:80"},
                 {"tcp_service": "[2001:DB8:0::1]:80"},
             ]
         )
     assert caught.value.problems == [
-        "services[0] (-t [2001:db8::1]:80): real_servers[1] ([2001:db8::2]:80): the same real server is in real_servers[0]: remove one",
+        (
+            "services[0] (-t [2001:db8::1]:80): real_servers[1] ([2001:db8::2]:80): "
+            "the same real server is in real_servers[0]: remove one"
+        ),
         "services[2] (-t [2001:db8::1]:80): the same virtual service is in services[0]: merge the two",
     ]
 
 
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ValidationError) as caught:
-        options.parse_services([{"tcp_service": "x:1"}, {"tcp_service": VIP, "real_servers": [{"real_server": RS, "weight": -1}, {"real_server": "y"}]}, "z"])
+        options.parse_services(
+            [
+                {"tcp_service": "x:1"},
+                {"tcp_service": VIP, "real_servers": [{"real_server": RS, "weight": -1}, {"real_server": "y"}]},
+                "z",
+            ]
+        )
     assert len(caught.value.problems) == 4
 
 
@@ -212,14 +260,19 @@ def test_of_an_absent_service_only_the_key_counts() -> None:
 
 @pytest.mark.parametrize("state", ["drained", "absent"])
 def test_of_a_leaving_server_only_the_key_counts(state: str) -> None:
-    wanted = options.parse_service({"tcp_service": VIP, "real_servers": [{"real_server": "192.168.0.71:99", "weight": -5, "state": state}]})
+    wanted = options.parse_service(
+        {"tcp_service": VIP, "real_servers": [{"real_server": "192.168.0.71:99", "weight": -5, "state": state}]}
+    )
     assert wanted.servers is not None
     assert (wanted.servers[0].state, wanted.servers[0].server.name) == (state, "192.168.0.71:99")
 
 
 def test_addresses() -> None:
     assert options.parse_addresses(None) == []
-    assert options.parse_addresses(["192.168.0.62", "2001:db8::1"]) == [socket.inet_aton("192.168.0.62"), socket.inet_pton(socket.AF_INET6, "2001:db8::1")]
+    assert options.parse_addresses(["192.168.0.62", "2001:db8::1"]) == [
+        socket.inet_aton("192.168.0.62"),
+        socket.inet_pton(socket.AF_INET6, "2001:db8::1"),
+    ]
     with pytest.raises(ValidationError, match=r"vips\[1\]: .*'vip'"):
         options.parse_addresses(["192.168.0.62", "vip"])
 
@@ -233,7 +286,12 @@ def test_written_options_mean_the_same(table: list[dict[str, Any]]) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*options.SERVICE_DEFAULTS, *options.SERVER_DEFAULTS, "x"]), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*options.SERVICE_DEFAULTS, *options.SERVER_DEFAULTS, "x"]), inner, max_size=5
+        )
+    ),
 )
 
 

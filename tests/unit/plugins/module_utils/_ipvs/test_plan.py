@@ -23,7 +23,9 @@ def lines(operations: list[plan.Operation]) -> list[str]:
     return [str(operation) for operation in operations]
 
 
-def changes(before: list[dict[str, Any]], after: list[dict[str, Any]], purge: str = "real_servers", vips: tuple[str, ...] = ()) -> list[str]:
+def changes(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], purge: str = "real_servers", vips: tuple[str, ...] = ()
+) -> list[str]:
     return lines(plan.plan(table_of(before), options.parse_services(after), purge, options.parse_addresses(vips)))
 
 
@@ -45,19 +47,34 @@ def test_what_is_right_is_left_alone() -> None:
 
 
 def test_a_scheduler_is_changed_in_place() -> None:
-    assert changes([service(80, "10.1.0.1")], [service(80, "10.1.0.1", scheduler="sh", sched_flags=["sh-port"])]) == ["-E -t 10.0.0.1:80 -s sh -b sh-port"]
+    assert changes([service(80, "10.1.0.1")], [service(80, "10.1.0.1", scheduler="sh", sched_flags=["sh-port"])]) == [
+        "-E -t 10.0.0.1:80 -s sh -b sh-port"
+    ]
 
 
 def test_a_change_says_everything_again() -> None:
-    old = {"real_server": "10.1.0.1", "forwarding": "ipip", "tun_type": "gue", "tun_port": 6080, "u_threshold": 9, "l_threshold": 3}
+    old = {
+        "real_server": "10.1.0.1",
+        "forwarding": "ipip",
+        "tun_type": "gue",
+        "tun_port": 6080,
+        "u_threshold": 9,
+        "l_threshold": 3,
+    }
     assert changes([service(80, old, persistent=60)], [service(80, {**old, "weight": 4}, persistent=60)]) == [
         "-e -t 10.0.0.1:80 -r 10.1.0.1:80 -i -w 4 --tun-type gue --tun-port 6080 --tun-nocsum -x 9 -y 3"
     ]
 
 
 def test_new_servers_come_first_then_raised_then_lowered_then_removed() -> None:
-    before = [service(80, "10.1.0.1", {"real_server": "10.1.0.2", "weight": 5}, {"real_server": "10.1.0.3", "weight": 0}), service(81, "10.1.0.1")]
-    after = [service(80, {"real_server": "10.1.0.2", "weight": 0}, {"real_server": "10.1.0.3", "weight": 2}, "10.1.0.4"), service(81, "10.1.0.9")]
+    before = [
+        service(80, "10.1.0.1", {"real_server": "10.1.0.2", "weight": 5}, {"real_server": "10.1.0.3", "weight": 0}),
+        service(81, "10.1.0.1"),
+    ]
+    after = [
+        service(80, {"real_server": "10.1.0.2", "weight": 0}, {"real_server": "10.1.0.3", "weight": 2}, "10.1.0.4"),
+        service(81, "10.1.0.9"),
+    ]
     assert changes(before, after) == [
         "-a -t 10.0.0.1:80 -r 10.1.0.4:80 -g -w 1",
         "-e -t 10.0.0.1:80 -r 10.1.0.3:80 -g -w 2",
@@ -111,9 +128,15 @@ def test_an_absent_server_goes_whatever_the_purge() -> None:
 
 
 def test_drained_servers_can_go_afterwards() -> None:
-    wanted = options.parse_services([service(80, {"real_server": "10.1.0.1", "state": "drained"}, "10.1.0.2"), {"fwmark_service": 7}])
-    assert [(str(key), model.endpoint(*server)) for key, server in drain.drained_keys(wanted)] == [("-t 10.0.0.1:80", "10.1.0.1:80")]
-    before = table_of([service(80, "10.1.0.1", "10.1.0.2"), {"fwmark_service": 7, "real_servers": [{"real_server": "10.1.0.3"}]}])
+    wanted = options.parse_services(
+        [service(80, {"real_server": "10.1.0.1", "state": "drained"}, "10.1.0.2"), {"fwmark_service": 7}]
+    )
+    assert [(str(key), model.endpoint(*server)) for key, server in drain.drained_keys(wanted)] == [
+        ("-t 10.0.0.1:80", "10.1.0.1:80")
+    ]
+    before = table_of(
+        [service(80, "10.1.0.1", "10.1.0.2"), {"fwmark_service": 7, "real_servers": [{"real_server": "10.1.0.3"}]}]
+    )
     assert lines(plan.plan(before, drain.without_drained(wanted))) == ["-d -t 10.0.0.1:80 -r 10.1.0.1:80"]
 
 
@@ -131,12 +154,19 @@ def test_foreign_values_can_be_shown() -> None:
 
 
 def as_wanted(entries: list[dict[str, Any]]) -> dict[model.ServiceKey, model.Entry]:
-    return {one.service.key: model.Entry(one.service, {server.key: server for server, _state in one.servers or ()}) for one in options.parse_services(entries)}
+    return {
+        one.service.key: model.Entry(one.service, {server.key: server for server, _state in one.servers or ()})
+        for one in options.parse_services(entries)
+    }
 
 
 @settings(max_examples=400)
-@given(tables(), tables(), st.sampled_from(plan.PURGE), st.sampled_from([(), ("10.0.0.1",), ("10.0.0.1", "2001:db8:1::1")]))
-def test_from_any_table_to_any_other(before: list[dict[str, Any]], after: list[dict[str, Any]], purge: str, vips: tuple[str, ...]) -> None:
+@given(
+    tables(), tables(), st.sampled_from(plan.PURGE), st.sampled_from([(), ("10.0.0.1",), ("10.0.0.1", "2001:db8:1::1")])
+)
+def test_from_any_table_to_any_other(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], purge: str, vips: tuple[str, ...]
+) -> None:
     actual, aim = as_wanted(before), as_wanted(after)
     wanted, addresses = options.parse_services(after), options.parse_addresses(vips)
     operations = plan.plan(actual, wanted, purge, addresses)
@@ -158,7 +188,9 @@ def test_from_any_table_to_any_other(before: list[dict[str, Any]], after: list[d
     kinds = [operation.deletes for operation in operations]
     assert kinds == sorted(kinds)
     # Nothing twice, nothing without effect: the parts of the difference are counted.
-    assert len({(operation.kind, operation.service.key, operation.server and operation.server.key) for operation in operations}) == len(operations)
+    assert len(
+        {(operation.kind, operation.service.key, operation.server and operation.server.key) for operation in operations}
+    ) == len(operations)
     for operation in operations:
         if operation.kind == plan.SET_SERVICE:
             assert actual[operation.service.key].service != operation.service

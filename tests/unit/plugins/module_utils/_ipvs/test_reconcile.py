@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain, model, options, plan, reconcile
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import CHUNK_MESSAGES, Client
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ApplyError, IpvsError, ModuleMissingError, ReadError, UnavailableError
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import (
+    ApplyError,
+    IpvsError,
+    ModuleMissingError,
+    ReadError,
+    UnavailableError,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.channel import Channel
 from hypothesis import given, settings
 
@@ -143,7 +149,11 @@ def test_another_writer_removes_what_is_to_be_changed(vandalism: Callable[[FakeK
     wanted["real_servers"][0]["weight"] = 3
     kernel.interventions[len(kernel.sends) + 5] = vandalism
     run(kernel, wanted)
-    assert lines(kernel) == ["-A -t 10.0.0.1:80 -s rr", "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 3", "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 1"]
+    assert lines(kernel) == [
+        "-A -t 10.0.0.1:80 -s rr",
+        "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 3",
+        "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 1",
+    ]
 
 
 def test_another_writer_that_never_stops_is_an_error() -> None:
@@ -167,7 +177,9 @@ def test_lost_replies_are_not_failures() -> None:
     kernel.interventions[4] = add_many
     outcome = run(kernel, *[service(port, 1) for port in range(1, 61)])
     assert len(lines(kernel)) == 120
-    assert str(plan.Operation(plan.ADD_SERVICE, options.parse_service(service(60)).service)) in map(str, outcome.operations)
+    assert str(plan.Operation(plan.ADD_SERVICE, options.parse_service(service(60)).service)) in map(
+        str, outcome.operations
+    )
 
 
 def test_what_was_done_although_its_reply_was_lost_is_reported() -> None:
@@ -242,7 +254,9 @@ def test_what_was_applied_before_a_broken_call_is_told() -> None:
     """299 services are sent in two system calls; the second one fails."""
     kernel = FakeKernel()
     kernel.interventions[5] = break_call(errno.ENOMEM)
-    with pytest.raises(ApplyError, match="to send .* bytes to the kernel.*200 operations applied, 99 not applied") as caught:
+    with pytest.raises(
+        ApplyError, match="to send .* bytes to the kernel.*200 operations applied, 99 not applied"
+    ) as caught:
         run(kernel, *[service(port, 0) for port in range(1, 300)])
     assert (len(caught.value.applied), len(caught.value.not_applied), caught.value.unknown) == (200, 99, [])
     assert len(kernel.services) == 200
@@ -258,7 +272,9 @@ def test_what_was_applied_before_a_failed_second_look_is_told() -> None:
         kernel.interventions[6] = lambda kernel: setattr(kernel, "permitted", False)
 
     kernel.interventions[5] = lose_every_answer
-    with pytest.raises(ApplyError, match="replies of the kernel were lost.*200 operations applied, of 99 it is not known") as caught:
+    with pytest.raises(
+        ApplyError, match="replies of the kernel were lost.*200 operations applied, of 99 it is not known"
+    ) as caught:
         run(kernel, *[service(port, 0) for port in range(1, 300)])
     assert (len(caught.value.applied), len(caught.value.unknown)) == (200, 99)
 
@@ -300,7 +316,10 @@ def test_an_interrupted_run_is_completed_by_the_next(survivors: int) -> None:
 
 def count(kernel: FakeKernel, *counts: int) -> None:
     key = (socket.AF_INET, socket.IPPROTO_TCP, socket.inet_aton("10.0.0.1") + bytes(12), (80).to_bytes(2, "big"))
-    kernel.connections[key, (socket.inet_aton("10.1.0.1") + bytes(12), (80).to_bytes(2, "big"))] = counts  # type: ignore[assignment]
+    kernel.connections[
+        key,
+        (socket.inet_aton("10.1.0.1") + bytes(12), (80).to_bytes(2, "big")),
+    ] = counts  # type: ignore[assignment]
 
 
 def drained_service() -> dict[str, Any]:
@@ -351,7 +370,10 @@ def test_a_drained_server_may_be_removed_afterwards() -> None:
     outcome = run(kernel, drained_service(), drain_remove=True)
     assert predicted.operations == outcome.operations
     assert predicted.after == outcome.after
-    assert list(map(str, outcome.operations)) == ["-e -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 0", "-d -t 10.0.0.1:80 -r 10.1.0.1:80"]
+    assert list(map(str, outcome.operations)) == [
+        "-e -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 0",
+        "-d -t 10.0.0.1:80 -r 10.1.0.1:80",
+    ]
     assert run(kernel, drained_service(), drain_remove=True).operations == []
 
 

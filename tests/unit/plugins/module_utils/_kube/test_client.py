@@ -39,7 +39,9 @@ class Server:
             def handle_any(self):
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
-                outer.requests.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+                outer.requests.append(
+                    (self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                )
                 status, document, headers = outer.answers.pop(0)
                 data = document if isinstance(document, bytes) else json.dumps(document).encode()
                 self.send_response(status)
@@ -256,7 +258,11 @@ def test_validation_answers_422_and_names_the_fields(server, client):
     ("status", "error", "message"),
     [
         (401, errors.KubeForbidden, r"Cannot update ConfigMap y in namespace x: nope \(HTTP 401\).*not accepted"),
-        (403, errors.KubeForbidden, r"nope \(HTTP 403\)\. Give the user .* the verb 'update' on 'configmaps' in namespace x"),
+        (
+            403,
+            errors.KubeForbidden,
+            r"nope \(HTTP 403\)\. Give the user .* the verb 'update' on 'configmaps' in namespace x",
+        ),
         (404, errors.KubeNotFound, r"Cannot update ConfigMap y in namespace x: nope"),
         (409, errors.KubeConflict, r"Cannot update ConfigMap y"),
         (422, errors.KubeInvalid, r"Cannot update ConfigMap y"),
@@ -300,7 +306,9 @@ def test_a_server_that_does_not_answer(server, tmp_path):
     server.http.shutdown()
     server.http.server_close()
     client = connect(kubeconfig(tmp_path / "config", server.url))
-    with pytest.raises(errors.KubeUnreachable, match=rf"the Kubernetes API at {server.url} does not answer .*Check the"):
+    with pytest.raises(
+        errors.KubeUnreachable, match=rf"the Kubernetes API at {server.url} does not answer .*Check the"
+    ):
         client.get(SERVICES, "x", "y")
 
 

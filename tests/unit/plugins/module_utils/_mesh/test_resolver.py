@@ -39,7 +39,13 @@ def test_kubedns_without_a_zone_is_refused() -> None:
 def test_dnsmasq_lines() -> None:
     services = exposure.exposed_services("secure")
     lines = resolver.dnsmasq_lines(services, VIP, "10.233.0.0/16", ["114.114.114.114", "192.0.2.53"], "127.0.0.1")
-    assert lines[:5] == ["listen-address=127.0.0.1", "bind-interfaces", "no-resolv", "server=114.114.114.114", "server=192.0.2.53"]
+    assert lines[:5] == [
+        "listen-address=127.0.0.1",
+        "bind-interfaces",
+        "no-resolv",
+        "server=114.114.114.114",
+        "server=192.0.2.53",
+    ]
     assert [line for line in lines if line.startswith("local=")] == [
         f"local=/{line.split('/')[1]}/" for line in KUBEDNS.splitlines() if line.startswith("address=")
     ]
@@ -53,21 +59,29 @@ def test_dnsmasq_lines_refuses(upstreams: list[str], words: str) -> None:
 
 
 def test_nameservers_leaves_local_forwarders_out() -> None:
-    text = "# nameserver 9.9.9.9\nnameserver 127.0.0.53\nnameserver 192.0.2.53\n nameserver 192.0.2.53\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver x\n"
+    text = (
+        "# nameserver 9.9.9.9\nnameserver 127.0.0.53\nnameserver 192.0.2.53\n nameserver 192.0.2.53\nnameserver ::1\n"
+        "nameserver fe80::1%eth0\nnameserver x\n"
+    )
     assert resolver.nameservers(text) == ["192.0.2.53", "fe80::1%eth0"]
 
 
 def test_resolv_conf_keeps_search_and_options() -> None:
     text = "# old\nnameserver 192.0.2.53\nsearch example.com example.net\noptions edns0 trust-ad\n"
     made = resolver.resolv_conf(text, ["127.0.0.1", "192.0.2.53"], "new")
-    assert made == "# new\nsearch example.com example.net\noptions edns0 trust-ad\nnameserver 127.0.0.1\nnameserver 192.0.2.53\n"
+    assert made == (
+        "# new\nsearch example.com example.net\noptions edns0 trust-ad\nnameserver 127.0.0.1\nnameserver 192.0.2.53\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ("127.0.0.1 localhost\n", "127.0.0.1 localhost\n192.168.0.81 web\n"),
-        ("127.0.0.1 localhost\n127.0.1.1 web.example.com web\n", "127.0.0.1 localhost\n192.168.0.81 web.example.com web\n"),
+        (
+            "127.0.0.1 localhost\n127.0.1.1 web.example.com web\n",
+            "127.0.0.1 localhost\n192.168.0.81 web.example.com web\n",
+        ),
         ("127.0.0.1 localhost web\n", "127.0.0.1 localhost\n192.168.0.81 web\n"),
         ("127.0.0.1 web\n", "192.168.0.81 web\n"),
         ("192.168.0.81 web # mine\n", "192.168.0.81 web # mine\n"),

@@ -60,10 +60,16 @@ def test_a_good_site() -> None:
 
 
 def test_what_is_not_set_has_a_default() -> None:
-    least = parsed({name: None for name in VARIABLES if name not in ("mesh_vip", "mesh_service_cidr", "mesh_sidecar_package")})
+    least = parsed(
+        {name: None for name in VARIABLES if name not in ("mesh_vip", "mesh_service_cidr", "mesh_sidecar_package")}
+    )
     assert least.problems == ()
     assert (least.generation.name, least.profile, least.control_plane_auth) == ("citadel", "secure", "MUTUAL_TLS")
-    assert (least.istio_namespace, least.dns_namespace, least.cluster_domain) == ("istio-system", "kube-system", "cluster.local")
+    assert (least.istio_namespace, least.dns_namespace, least.cluster_domain) == (
+        "istio-system",
+        "kube-system",
+        "cluster.local",
+    )
 
 
 LINES = [
@@ -72,23 +78,50 @@ LINES = [
     ({"mesh_vip": "192.168.0.300"}, r"^mesh_vip: '192\.168\.0\.300' is not a usable IPv4 address\. Set it"),
     ({"mesh_vip": "192.168.1"}, r"^mesh_vip: '192\.168\.1' is not a usable IPv4 address\. Set it"),
     ({"mesh_vip": "127.0.0.1"}, r"^mesh_vip: '127\.0\.0\.1' is not a usable IPv4 address\. Set it"),
-    ({"mesh_vip": "10.233.0.9"}, r"^mesh_vip: 10\.233\.0\.9 lies in mesh_service_cidr 10\.233\.0\.0/16.*Choose an address"),
+    (
+        {"mesh_vip": "10.233.0.9"},
+        r"^mesh_vip: 10\.233\.0\.9 lies in mesh_service_cidr 10\.233\.0\.0/16.*Choose an address",
+    ),
     ({"mesh_vip": "10.244.0.9"}, r"^mesh_vip: 10\.244\.0\.9 lies in mesh_pod_cidr.*Choose an address outside"),
     ({"mesh_vip": "192.168.0.150"}, r"^mesh_vip: 192\.168\.0\.150 lies in mesh_dhcp_ranges.*Choose an address outside"),
     ({"mesh_vip": "192.168.1.127"}, r"^mesh_vip: 192\.168\.1\.127 lies in mesh_dhcp_ranges"),
     ({"mesh_service_cidr": ""}, r"^mesh_service_cidr: not set\. Set it to the cluster's Service CIDR"),
-    ({"mesh_service_cidr": "10.233.0.1/16"}, r"^mesh_service_cidr: '10\.233\.0\.1/16' is not an IPv4 network\. Write it as"),
+    (
+        {"mesh_service_cidr": "10.233.0.1/16"},
+        r"^mesh_service_cidr: '10\.233\.0\.1/16' is not an IPv4 network\. Write it as",
+    ),
     ({"mesh_service_cidr": "10.233.0.0"}, r"^mesh_service_cidr: '10\.233\.0\.0' is not an IPv4 network\. Write it as"),
-    ({"mesh_pod_cidr": "10.244.0.0/99"}, r"^mesh_pod_cidr: '10\.244\.0\.0/99' is not an IPv4 network\. Write the cluster's"),
-    ({"mesh_pod_cidr": ["10.200.0.0/16", "10.233.64.0/18"]}, r"^mesh_pod_cidr: 10\.233\.64\.0/18 is in mesh_service_cidr 10\.233\.0\.0/16"),
-    ({"mesh_pod_cidr": "192.168.0.80/31"}, r"^web1: its address 192\.168\.0\.81 lies in mesh_pod_cidr.*this VM\. Correct"),
-    ({"mesh_service_cidr": "192.168.0.72/32"}, r"^192\.168\.0\.72: its address 192\.168\.0\.72 lies in mesh_service_cidr.*this node\. Correct"),
+    (
+        {"mesh_pod_cidr": "10.244.0.0/99"},
+        r"^mesh_pod_cidr: '10\.244\.0\.0/99' is not an IPv4 network\. Write the cluster's",
+    ),
+    (
+        {"mesh_pod_cidr": ["10.200.0.0/16", "10.233.64.0/18"]},
+        r"^mesh_pod_cidr: 10\.233\.64\.0/18 is in mesh_service_cidr 10\.233\.0\.0/16",
+    ),
+    (
+        {"mesh_pod_cidr": "192.168.0.80/31"},
+        r"^web1: its address 192\.168\.0\.81 lies in mesh_pod_cidr.*this VM\. Correct",
+    ),
+    (
+        {"mesh_service_cidr": "192.168.0.72/32"},
+        r"^192\.168\.0\.72: its address 192\.168\.0\.72 lies in mesh_service_cidr.*this node\. Correct",
+    ),
     ({"mesh_dhcp_ranges": "all"}, r"^mesh_dhcp_ranges: 'all' is no range\. Write first-last or a network"),
-    ({"mesh_control_plane": "istiod"}, r"^mesh_control_plane: 'istiod' is not supported by this version, only 'citadel'"),
+    (
+        {"mesh_control_plane": "istiod"},
+        r"^mesh_control_plane: 'istiod' is not supported by this version, only 'citadel'",
+    ),
     ({"mesh_control_plane": "x"}, r"^mesh_control_plane: 'x' is not known\. Set it to 'citadel'"),
     ({"mesh_exposed_profile": "all"}, r"^mesh_exposed_profile: 'all' is not known\. Set it to 'secure' or 'reference'"),
-    ({"mesh_control_plane_auth": "tls"}, r"^mesh_control_plane_auth: 'tls' is not known\. Set it to 'MUTUAL_TLS' or 'NONE'"),
-    ({"mesh_exposed_overrides": {"nope": {}}}, r"^mesh_exposed_services or mesh_exposed_overrides: .*nope.*Correct the entry"),
+    (
+        {"mesh_control_plane_auth": "tls"},
+        r"^mesh_control_plane_auth: 'tls' is not known\. Set it to 'MUTUAL_TLS' or 'NONE'",
+    ),
+    (
+        {"mesh_exposed_overrides": {"nope": {}}},
+        r"^mesh_exposed_services or mesh_exposed_overrides: .*nope.*Correct the entry",
+    ),
     ({"mesh_istio_namespace": "Istio"}, r"^mesh_istio_namespace: 'Istio' is not a namespace name\. Use lower-case"),
     ({"mesh_dns_namespace": ""}, r"^mesh_dns_namespace: '' is not a namespace name\. Use lower-case"),
     ({"mesh_cluster_domain": "a..b"}, r"^mesh_cluster_domain: 'a\.\.b' is not a domain name\. Set it to the cluster's"),
@@ -96,7 +129,10 @@ LINES = [
     ({"mesh_upstream_dns": "8.8.8.8"}, r"^mesh_upstream_dns: '8\.8\.8\.8' is not a list\. Write a list"),
     ({"mesh_upstream_dns": ["dns"]}, r"^mesh_upstream_dns: 'dns' is not an IP address\. Give name servers by address"),
     ({"mesh_upstream_dns": ["192.168.0.62"]}, r"^mesh_upstream_dns: 192\.168\.0\.62 is mesh_vip.*Name the servers"),
-    ({"mesh_sidecar_package": ""}, r"^mesh_sidecar_package: not set\. Set it to the path on the control node, or the URL"),
+    (
+        {"mesh_sidecar_package": ""},
+        r"^mesh_sidecar_package: not set\. Set it to the path on the control node, or the URL",
+    ),
     ({"mesh_sidecar_checksum": "abc"}, r"^mesh_sidecar_checksum: 'abc' is not a checksum\. Write algorithm:value"),
 ]
 

@@ -92,7 +92,9 @@ def test_dump_collects_messages_up_to_the_end() -> None:
 
 def test_other_senders_and_earlier_requests_do_not_count() -> None:
     forged = (reply(FAMILY, 1, b"hdr.evil") + done(1), 4711, 0)
-    channel, _sock = scripted(forged, reply(FAMILY, 7, b"hdr.old."), reply(codec.NLMSG_NOOP, 1, b""), reply(FAMILY, 1, b"hdr.good"), done(1))
+    channel, _sock = scripted(
+        forged, reply(FAMILY, 7, b"hdr.old."), reply(codec.NLMSG_NOOP, 1, b""), reply(FAMILY, 1, b"hdr.good"), done(1)
+    )
     assert channel.dump(FAMILY, b"ask.", content, "ask") == [b"good"]
 
 
@@ -163,7 +165,11 @@ def test_nothing_is_sent_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sock.closed
 
 
-@pytest.mark.parametrize("datagram", [(done(1), 4711, 0), reply(FAMILY, 7, b"head"), reply(FAMILY, 1, b"head")], ids=["foreign", "earlier", "without end"])
+@pytest.mark.parametrize(
+    "datagram",
+    [(done(1), 4711, 0), reply(FAMILY, 7, b"head"), reply(FAMILY, 1, b"head")],
+    ids=["foreign", "earlier", "without end"],
+)
 def test_traffic_does_not_keep_us_for_ever(monkeypatch: pytest.MonkeyPatch, datagram: Any) -> None:
     ticks = iter(range(100))
     monkeypatch.setattr(channel_module.time, "monotonic", lambda: next(ticks) / 10)
@@ -174,7 +180,9 @@ def test_traffic_does_not_keep_us_for_ever(monkeypatch: pytest.MonkeyPatch, data
 
 
 def family_reply(sequence: int, number: int) -> bytes:
-    return reply(16, sequence, b"\1\2\0\0" + codec.attribute(2, b"IPVS\0") + codec.attribute(1, struct.pack("=H", number))) + acknowledgement(sequence)
+    return reply(
+        16, sequence, b"\1\2\0\0" + codec.attribute(2, b"IPVS\0") + codec.attribute(1, struct.pack("=H", number))
+    ) + acknowledgement(sequence)
 
 
 def test_family_is_looked_up_with_the_final_nul() -> None:
@@ -191,13 +199,20 @@ def test_a_missing_family_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> Non
         return subprocess.CompletedProcess(arguments, 0)
 
     monkeypatch.setattr(channel_module.subprocess, "run", run)
-    monkeypatch.setattr(channel_module.shutil, "which", lambda _name, path: "/sbin/modprobe" if "/sbin" in path.split(os.pathsep) else None)
+    monkeypatch.setattr(
+        channel_module.shutil,
+        "which",
+        lambda _name, path: "/sbin/modprobe" if "/sbin" in path.split(os.pathsep) else None,
+    )
     channel, _sock = scripted(acknowledgement(1, errno.ENOENT), family_reply(2, 31))
     assert channel.family("IPVS", "ip_vs") == 31
     assert loaded == [["/sbin/modprobe", "--", "ip_vs"]]
 
 
-@pytest.mark.parametrize("result", [OSError(errno.ENOENT, "gone"), subprocess.TimeoutExpired("modprobe", 1), subprocess.CompletedProcess([], 1)])
+@pytest.mark.parametrize(
+    "result",
+    [OSError(errno.ENOENT, "gone"), subprocess.TimeoutExpired("modprobe", 1), subprocess.CompletedProcess([], 1)],
+)
 def test_a_family_that_cannot_be_loaded_is_missing(monkeypatch: pytest.MonkeyPatch, result: Any) -> None:
     def run(*_arguments: Any, **_options: Any) -> Any:
         if isinstance(result, Exception):
@@ -238,7 +253,13 @@ def test_a_real_socket_opens_and_answers() -> None:
 
 
 @settings(max_examples=300)
-@given(st.lists(st.binary(max_size=120) | st.builds(reply, st.sampled_from([2, 3, FAMILY]), st.integers(0, 4), st.binary(max_size=60)), max_size=6))
+@given(
+    st.lists(
+        st.binary(max_size=120)
+        | st.builds(reply, st.sampled_from([2, 3, FAMILY]), st.integers(0, 4), st.binary(max_size=60)),
+        max_size=6,
+    )
+)
 def test_no_reply_leads_to_anything_but_a_result_or_a_netlink_error(script: list[bytes]) -> None:
     reader = codec.AttributeReader({1: "I", 2: "text", 3: "raw"})
     for request in (

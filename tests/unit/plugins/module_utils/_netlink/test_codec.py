@@ -31,7 +31,12 @@ def test_a_block_is_read_alike_the_first_and_the_next_time() -> None:
     reader = codec.AttributeReader(KINDS)
     for value in (7, 8, 9):
         block = b"".join(
-            (codec.attribute(9, b"unknown"), codec.attribute(1, struct.pack("=I", value)), codec.attribute(3, b"wrr\0"), codec.attribute(9, b"again"))
+            (
+                codec.attribute(9, b"unknown"),
+                codec.attribute(1, struct.pack("=I", value)),
+                codec.attribute(3, b"wrr\0"),
+                codec.attribute(9, b"again"),
+            )
         )
         assert reader.read(b"pad!" + block, 4) == (value, None, "wrr", None, None, None)
 
@@ -72,7 +77,11 @@ def test_messages_are_found_one_after_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("buffer", "reason"),
-    [(b"x" * 15, "too few"), (struct.pack("=IHHII", 15, 1, 0, 0, 0), "claims 15"), (struct.pack("=IHHII", 17, 1, 0, 0, 0), "claims 17")],
+    [
+        (b"x" * 15, "too few"),
+        (struct.pack("=IHHII", 15, 1, 0, 0, 0), "claims 15"),
+        (struct.pack("=IHHII", 17, 1, 0, 0, 0), "claims 17"),
+    ],
 )
 def test_malformed_messages_are_refused(buffer: bytes, reason: str) -> None:
     with pytest.raises(DecodeError, match=reason):

@@ -113,7 +113,9 @@ def test_each_defect_fails_its_row(key, value, row, text):
     assert text in rows[row].detail
 
 
-@pytest.mark.parametrize(("unit", "row"), [("dnsmasq.service", "R9"), ("istio-auth-node-agent.service", "R12"), ("istio.service", "R13")])
+@pytest.mark.parametrize(
+    ("unit", "row"), [("dnsmasq.service", "R9"), ("istio-auth-node-agent.service", "R12"), ("istio.service", "R13")]
+)
 def test_a_dead_unit_fails_its_row(unit, row):
     seen = {**SEEN, "units": {**SEEN["units"], unit: {"ActiveState": "failed", "UnitFileState": "enabled"}}}
     assert unit in judged(seen)[row].detail
@@ -124,12 +126,24 @@ ENDPOINT = {"address": "10.244.1.5", "port": 9091, "healthy": True, "connections
 
 
 def test_a_policy_filter_that_fails_closed_is_explained():
-    check = {"cluster": "outbound|9091||istio-policy.istio-system.svc.cluster.local", "filter": "mixer", "listener": "192.168.0.81_9080", "fail_mode": "closed"}
+    check = {
+        "cluster": "outbound|9091||istio-policy.istio-system.svc.cluster.local",
+        "filter": "mixer",
+        "listener": "192.168.0.81_9080",
+        "fail_mode": "closed",
+    }
     check["endpoints"] = [{**ENDPOINT, "reachable": False}]
     seen = {**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [check]}}
     row = judged(seen)["R17"]
     assert not row.ok
-    for word in (check["cluster"], "10.244.1.5:9091", "unreachable from deb-nginx01", "fails closed", "mesh_policy", "disablePolicyChecks: true"):
+    for word in (
+        check["cluster"],
+        "10.244.1.5:9091",
+        "unreachable from deb-nginx01",
+        "fails closed",
+        "mesh_policy",
+        "disablePolicyChecks: true",
+    ):
         assert word in row.detail
     for harmless in ({"fail_mode": "open"}, {"endpoints": [{**ENDPOINT, "reachable": True}]}):
         assert judged({**SEEN, "envoy": {**SEEN["envoy"], "policy_checks": [{**check, **harmless}]}})["R17"].ok
@@ -168,16 +182,26 @@ def test_director_row():
     wanted = {"vip": VIP, "unit": "mesh-director.service", "services": [{"real_servers": [1, 2]}], "drained": []}
     seen = {"table": {"changed": False}, "addresses": [VIP], "unit": UNIT}
     assert verify.director_rows(wanted, seen, "director")[0].ok
-    assert "out of service: 192.0.2.72" in verify.director_rows({**wanted, "drained": ["192.0.2.72"]}, seen, "director")[0].detail
+    assert (
+        "out of service: 192.0.2.72"
+        in verify.director_rows({**wanted, "drained": ["192.0.2.72"]}, seen, "director")[0].detail
+    )
     for key, value in (("table", {"changed": True, "operations": ["-A -t x"]}), ("addresses", []), ("unit", {})):
         assert not verify.director_rows(wanted, {**seen, key: value}, "director")[0].ok
 
 
 SERVICE = {
-    "metadata": {"name": "deb-nginx01", "namespace": "default", "annotations": {"alpha.istio.io/kubernetes-serviceaccounts": "default"}},
+    "metadata": {
+        "name": "deb-nginx01",
+        "namespace": "default",
+        "annotations": {"alpha.istio.io/kubernetes-serviceaccounts": "default"},
+    },
     "spec": {"ports": [{"name": "http", "port": 9080}]},
 }
-ENDPOINTS = {"metadata": SERVICE["metadata"], "subsets": [{"addresses": [{"ip": "192.168.0.81"}], "ports": [{"port": 9080}]}]}
+ENDPOINTS = {
+    "metadata": SERVICE["metadata"],
+    "subsets": [{"addresses": [{"ip": "192.168.0.81"}], "ports": [{"port": 9080}]}],
+}
 PORT = {"name": "http", "port": 9080}
 VM = {"host": "deb-nginx01", "address": "192.168.0.81", "service_account": "default", "ports": [PORT]}
 REGISTRATION = {"name": "deb-nginx01", "namespace": "default", "ports": [PORT], "endpoints": [VM]}
@@ -185,7 +209,9 @@ REGISTRATION = {"name": "deb-nginx01", "namespace": "default", "ports": [PORT], 
 
 def test_registration():
     assert verify.registration_problems(REGISTRATION, VM, SERVICE, ENDPOINTS) == []
-    assert "Service default/deb-nginx01 does not exist" in verify.registration_problems(REGISTRATION, VM, None, ENDPOINTS)
+    assert "Service default/deb-nginx01 does not exist" in verify.registration_problems(
+        REGISTRATION, VM, None, ENDPOINTS
+    )
     twice = {**ENDPOINTS, "subsets": ENDPOINTS["subsets"] * 2}
     assert "2 times" in verify.registration_problems(REGISTRATION, VM, SERVICE, twice)[0]
     selecting = {**SERVICE, "spec": {**SERVICE["spec"], "selector": {"app": "x"}}}
@@ -218,10 +244,22 @@ def test_cluster_rows():
     assert all(row.ok for row in rows.values())
     assert "Welcome to nginx!" in rows["R19"].detail
     assert not cluster(endpoints=[])["R15"].ok
-    assert "disablePolicyChecks is null, should be true" in cluster(mesh={"previous": {"disablePolicyChecks": None}})["R18"].detail
-    assert "ConfigMap istio does not exist" in cluster(mesh={"failed": True, "msg": "ConfigMap istio does not exist"})["R18"].detail
+    assert (
+        "disablePolicyChecks is null, should be true"
+        in cluster(mesh={"previous": {"disablePolicyChecks": None}})["R18"].detail
+    )
+    assert (
+        "ConfigMap istio does not exist"
+        in cluster(mesh={"failed": True, "msg": "ConfigMap istio does not exist"})["R18"].detail
+    )
     assert "no Deployment" in cluster(pilot=[])["R18"].detail
-    refused = [{"item": [REGISTRATION, PORT], "rc": 0, "stdout": "UNAVAILABLE:upstream connect error or disconnect/reset before headers"}]
+    refused = [
+        {
+            "item": [REGISTRATION, PORT],
+            "rc": 0,
+            "stdout": "UNAVAILABLE:upstream connect error or disconnect/reset before headers",
+        }
+    ]
     assert "UNAVAILABLE" in cluster(requests=refused)["R19"].detail
     assert not cluster(requests=refused)["R19"].ok
 
@@ -229,7 +267,10 @@ def test_cluster_rows():
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        ({"rc": 7, "stdout": "", "stderr": "curl: (7) refused"}, "gives no answer, curl ended with 7: curl: (7) refused"),
+        (
+            {"rc": 7, "stdout": "", "stderr": "curl: (7) refused"},
+            "gives no answer, curl ended with 7: curl: (7) refused",
+        ),
         ({"failed": True, "msg": "pods is forbidden"}, "could not be asked from the pod: pods is forbidden"),
         ({"rc": 0, "stdout": ""}, "answers without 'Welcome to nginx!': an empty page"),
         ({"rc": 0, "stdout": "404 page"}, "answers without 'Welcome to nginx!': 404 page"),
@@ -242,7 +283,11 @@ def test_why_a_request_failed_is_in_the_row(result, said):
 
 
 def test_a_rollout_that_is_under_way_is_not_done():
-    deployment = {"metadata": {"name": "istio-pilot", "generation": 3}, "spec": {"replicas": 1}, "status": {"observedGeneration": 2}}
+    deployment = {
+        "metadata": {"name": "istio-pilot", "generation": 3},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 2},
+    }
     assert "has not finished" in verify.pilot_problems([deployment])[0]
 
 

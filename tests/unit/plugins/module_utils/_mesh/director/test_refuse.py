@@ -37,7 +37,10 @@ def test_nothing_to_refuse() -> None:
             seen(places=[HOME, Place("eth1", ipaddress.ip_address("192.168.0.71"), 32)]),
             "lvs1 cannot be the director: it is the real server 192.168.0.71. Use a host that is no Kubernetes node.",
         ),
-        (seen(interfaces=["kube-ipvs0"]), "lvs1 cannot be the director: it has the interface kube-ipvs0, and a kube-proxy"),
+        (
+            seen(interfaces=["kube-ipvs0"]),
+            "lvs1 cannot be the director: it has the interface kube-ipvs0, and a kube-proxy",
+        ),
         (seen(places=[]), "The virtual address 192.168.0.62 is in no subnet of lvs1: name the interface"),
         (
             seen(places=[HOME, Place("eth1", HOME.address, 24)]),
@@ -45,15 +48,24 @@ def test_nothing_to_refuse() -> None:
         ),
         (
             seen(places=[HOME, Place("eth0", VIP, 24)]),
-            "192.168.0.62 is on eth0/24 of lvs1; it must be a host address on eth0/32. Remove it from the configuration",
+            (
+                "192.168.0.62 is on eth0/24 of lvs1; it must be a host address on eth0/32. "
+                "Remove it from the configuration"
+            ),
         ),
         (
             seen(keepalived=["/etc/keepalived/keepalived.conf"]),
-            "/etc/keepalived/keepalived.conf on lvs1 names 192.168.0.62: two writers of one table undo each other's work.",
+            (
+                "/etc/keepalived/keepalived.conf on lvs1 names 192.168.0.62: "
+                "two writers of one table undo each other's work."
+            ),
         ),
         (
             seen(files={layout.IPVSADM: text_file('AUTO="true"\n')}),
-            '/etc/default/ipvsadm on lvs1 says AUTO="true": the package ipvsadm flushes the table when it starts and stops.',
+            (
+                '/etc/default/ipvsadm on lvs1 says AUTO="true": '
+                "the package ipvsadm flushes the table when it starts and stops."
+            ),
         ),
         (
             seen(answered_by=["52:54:00:12:34:56"]),

@@ -114,6 +114,10 @@ def test_a_firewall_that_drops() -> None:
 
 def test_the_whole_packages_are_installed() -> None:
     utils = ROOT / "plugins/module_utils"
-    wanted = {str(path.relative_to(utils)): path.read_bytes() for name in ("_ipvs", "_netlink") for path in (utils / name).glob("*.py")}
+    wanted = {
+        str(path.relative_to(utils)): path.read_bytes()
+        for name in ("_ipvs", "_netlink")
+        for path in (utils / name).glob("*.py")
+    }
     wanted["vip.py"] = (utils / "_host/vip.py").read_bytes()
     assert program.files() == wanted

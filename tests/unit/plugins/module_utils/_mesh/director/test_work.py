@@ -153,7 +153,11 @@ def test_a_former_address_goes_before_its_services(director: Director) -> None:
     director()
     new = {"udp_service": "192.168.0.63:53", "scheduler": "wrr", "real_servers": DNS["real_servers"]}
     steps = director(vip="192.168.0.63", services=[new])["operations"]
-    assert index(steps, f"take {VIP}/32 off eth0") < index(steps, "-A -u 192.168.0.63:53") < index(steps, f"-D -u {VIP}:53")
+    assert (
+        index(steps, f"take {VIP}/32 off eth0")
+        < index(steps, "-A -u 192.168.0.63:53")
+        < index(steps, f"-D -u {VIP}:53")
+    )
     assert not any(VIP in line for line in director.table())
 
 
@@ -204,7 +208,10 @@ def old_release(director: Director) -> None:
     director()
     os.remove(f"{layout.STATE}/director/footprint.json")
     os.rmdir(f"{layout.STATE}/director")
-    director.write("var/lib/mesh-expansion/director-before.json", json.dumps({"ipvsadm": False, "sysctls": dict.fromkeys(SYSCTLS, "0")}))
+    director.write(
+        "var/lib/mesh-expansion/director-before.json",
+        json.dumps({"ipvsadm": False, "sysctls": dict.fromkeys(SYSCTLS, "0")}),
+    )
 
 
 def test_a_host_of_an_older_release_is_taken_over(director: Director) -> None:
@@ -247,7 +254,9 @@ class TestDrain:
         look = director.look(state="drained", node=self.NODE, services=[])
         assert (look["node"]["drained"], look["node"]["last_of"]) == (False, [])
         (service,) = look["node"]["services"]
-        assert [(one["real_server"], one["state"]) for one in service["real_servers"]] == [(f"{self.NODE}:15011", "drained")]
+        assert [(one["real_server"], one["state"]) for one in service["real_servers"]] == [
+            (f"{self.NODE}:15011", "drained")
+        ]
         done = self.drain(director, "drained")
         assert done["operations"] == [
             f"write {layout.DRAINED}",
@@ -255,7 +264,9 @@ class TestDrain:
             f"-e -t {VIP}:15011 -r {self.NODE}:15011 -g -w 0",
         ]
         assert self.weights(director) == {"0"}
-        assert json.loads(director.read("etc/mesh-expansion/ipvs.json"))["services"][0]["real_servers"][1]["weight"] == 0
+        assert (
+            json.loads(director.read("etc/mesh-expansion/ipvs.json"))["services"][0]["real_servers"][1]["weight"] == 0
+        )
         assert self.drain(director, "drained")["changed"] is False
         # Another run of the role leaves it out.
         assert director()["changed"] is False

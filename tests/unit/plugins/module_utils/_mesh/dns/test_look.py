@@ -33,7 +33,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         monkeypatch.setattr(paths, name, below)
     monkeypatch.setattr(look.platform, "node", lambda: "web.example.com")
     since = "Fri 2026-11-27 17:19:57.250000 UTC"
-    shown = "".join(SHOWN.format(name, since) for name in (files.UNIT, "NetworkManager.service", "systemd-resolved.service"))
+    shown = "".join(
+        SHOWN.format(name, since) for name in (files.UNIT, "NetworkManager.service", "systemd-resolved.service")
+    )
     made.program("systemctl", f"cat <<'END'\n{shown}END")
     made.program("dpkg-query", "printf 'installed bash 5.2\\nconfig-files dnsmasq 2.90\\nnot-installed x \\n'")
     made.program("getent", "exit 2")

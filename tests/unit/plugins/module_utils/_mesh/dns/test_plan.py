@@ -81,11 +81,15 @@ def test_the_files_are_what_they_always_were(fresh: Seen, wanted: Settings) -> N
     there = joined(fresh, wanted).paths
     assert there[files.HOSTS] == paths.text_file("127.0.0.1 localhost\n192.0.2.81 web.example.com web\n")
     assert there[files.RESOLV_CONF] == paths.text_file(
-        "# Managed by mesh.expansion; the original is in /var/lib/mesh-expansion/dnsmasq.\nsearch example.com\nnameserver 127.0.0.1\nnameserver 192.0.2.53\n"
+        "# Managed by mesh.expansion; the original is in /var/lib/mesh-expansion/dnsmasq.\nsearch example.com\n"
+        "nameserver 127.0.0.1\nnameserver 192.0.2.53\n"
     )
-    assert there[files.KUBEDNS].content.startswith(b"server=/svc.cluster.local/192.0.2.62\naddress=/istio-mixer/192.0.2.62\n")
+    assert there[files.KUBEDNS].content.startswith(
+        b"server=/svc.cluster.local/192.0.2.62\naddress=/istio-mixer/192.0.2.62\n"
+    )
     assert there[files.OPTIONS].content.startswith(
-        b"# Managed by mesh.expansion.\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nserver=192.0.2.53\nlocal=/istio"
+        b"# Managed by mesh.expansion.\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\n"
+        b"server=192.0.2.53\nlocal=/istio"
     )
     assert there["/etc/systemd/resolved.conf.d/zz-mesh-expansion.conf"] == paths.text_file(
         "[Resolve]\nDNS=\nDNS=127.0.0.1\nDomains=~.\nResolveUnicastSingleLabel=yes\n"
@@ -169,11 +173,17 @@ def test_upstreams_are_those_of_before(fresh: Seen, wanted: Settings) -> None:
     assert plan.upstreams(joined(fresh, wanted), wanted) == ["192.0.2.53"]
     stub = dataclasses.replace(
         fresh,
-        texts={**fresh.texts, files.RESOLV_CONF: "nameserver 127.0.0.53\n", files.BEHIND_STUBS[0]: "nameserver 9.9.9.9\n"},
+        texts={
+            **fresh.texts,
+            files.RESOLV_CONF: "nameserver 127.0.0.53\n",
+            files.BEHIND_STUBS[0]: "nameserver 9.9.9.9\n",
+        },
     )
     assert plan.upstreams(stub, wanted) == ["9.9.9.9"]
     assert plan.upstreams(stub, dataclasses.replace(wanted, upstreams=("8.8.8.8",))) == ["8.8.8.8"]
-    with pytest.raises(MeshError, match=r"no name server other than loopback ones in /etc/resolv.conf, .*mesh_upstream_dns"):
+    with pytest.raises(
+        MeshError, match=r"no name server other than loopback ones in /etc/resolv.conf, .*mesh_upstream_dns"
+    ):
         plan.upstreams(dataclasses.replace(fresh, texts=dict.fromkeys(fresh.texts, "")), wanted)
 
 

@@ -42,6 +42,8 @@ def test_what_is_right_is_taken_over(options: dict[str, t.Any]) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_by_variable_value_and_fix(option: str, value: t.Any, message: str, options: dict[str, t.Any]) -> None:
+def test_what_is_wrong_is_told_by_variable_value_and_fix(
+    option: str, value: t.Any, message: str, options: dict[str, t.Any]
+) -> None:
     with pytest.raises(MeshError, match=message):
         settings.parse({**options, option: value})

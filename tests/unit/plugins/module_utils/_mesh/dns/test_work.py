@@ -157,8 +157,8 @@ def test_what_a_person_reads() -> None:
     text = work.explain(broken, "192.0.2.62")
     assert text == (
         "dnsmasq: run false: false ended with 1. Name resolution is as it was before this run. Next, on that host: "
-        "journalctl -u dnsmasq -n 50. If cluster names do not answer: does the director forward 192.0.2.62:53, and does "
-        "kube-dns run?"
+        "journalctl -u dnsmasq -n 50. If cluster names do not answer: "
+        "does the director forward 192.0.2.62:53, and does kube-dns run?"
     )
     worse = work.explain(change.Broken(change.Program(["false"]), "no", [], False), "")
     assert "is not as it was: run sh /var/lib/mesh-expansion/dnsmasq/guard/restore.sh" in worse

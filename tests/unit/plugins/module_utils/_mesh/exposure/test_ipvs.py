@@ -38,7 +38,9 @@ class TestTable:
     def test_all_nodes_in_their_order(self):
         (service,) = self.table()
         assert service["tcp_service"] == "192.168.0.62:443"
-        assert [server["real_server"] for server in service["real_servers"]] == [f"192.168.0.{number}:443" for number in (71, 72, 73)]
+        assert [server["real_server"] for server in service["real_servers"]] == [
+            f"192.168.0.{number}:443" for number in (71, 72, 73)
+        ]
 
     def test_nodes_of_the_entry(self):
         (service,) = self.table(ports=[443])
@@ -65,7 +67,10 @@ class TestTable:
         [
             ({}, "exposed service web-lb has no node to forward to"),
             ({"a": "node.example"}, "the address of node a is 'node.example'; it must be an IP address"),
-            ({"a": "fd00::1"}, "node a has address fd00::1: direct routing needs the family of the virtual address 192.168.0.62"),
+            (
+                {"a": "fd00::1"},
+                "node a has address fd00::1: direct routing needs the family of the virtual address 192.168.0.62",
+            ),
             ({"a": procedure.VIP}, "node a has the virtual address 192.168.0.62 as its own"),
         ],
     )
@@ -75,5 +80,8 @@ class TestTable:
         assert message in str(error.value)
 
     def test_unknown_node(self):
-        with pytest.raises(ExposureError, match="exposed service web-lb names node 'k8s-node9'; known are k8s-node1, k8s-node2, k8s-node3"):
+        with pytest.raises(
+            ExposureError,
+            match="exposed service web-lb names node 'k8s-node9'; known are k8s-node1, k8s-node2, k8s-node3",
+        ):
             exposure.ipvs_table(own(nodes=["k8s-node9"]), procedure.VIP, procedure.NODES)

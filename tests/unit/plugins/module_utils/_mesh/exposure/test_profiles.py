@@ -34,7 +34,10 @@ class TestSecureProfile:
 
     def test_dns_over_udp_and_tcp(self):
         dns = by_name(exposed_services("secure"))["kube-dns-lb"]
-        assert [(port["protocol"], port["port"], port["one_packet"]) for port in dns["ports"]] == [("UDP", 53, True), ("TCP", 53, False)]
+        assert [(port["protocol"], port["port"], port["one_packet"]) for port in dns["ports"]] == [
+            ("UDP", 53, True),
+            ("TCP", 53, False),
+        ]
 
     def test_nobody_is_pinned(self):
         assert {port["persistence"] for entry in exposed_services("secure") for port in entry["ports"]} == {0}
@@ -66,7 +69,9 @@ class TestOverrides:
         assert [(port["persistence"], port["one_packet"]) for port in dns["ports"]] == [(60, False), (60, False)]
 
     def test_persistence_and_one_packet_when_both_are_asked_for(self):
-        dns = by_name(exposed_services("secure", {"kube-dns-lb": {"persistence": 60, "one_packet": True}}))["kube-dns-lb"]
+        dns = by_name(exposed_services("secure", {"kube-dns-lb": {"persistence": 60, "one_packet": True}}))[
+            "kube-dns-lb"
+        ]
         assert [(port["persistence"], port["one_packet"]) for port in dns["ports"]] == [(60, True), (60, False)]
 
     def test_no_persistence_in_the_reference_profile(self):
@@ -74,7 +79,9 @@ class TestOverrides:
         assert [port["persistence"] for port in dns["ports"]] == [0]
 
     def test_ports_are_replaced(self):
-        entry = by_name(exposed_services("secure", {"istio-citadel-lb": {"ports": [{"port": 8061, "persistence": 5}]}}))["istio-citadel-lb"]
+        entry = by_name(
+            exposed_services("secure", {"istio-citadel-lb": {"ports": [{"port": 8061, "persistence": 5}]}})
+        )["istio-citadel-lb"]
         assert [(port["port"], port["persistence"]) for port in entry["ports"]] == [(8061, 5)]
 
     def test_inputs_are_not_changed(self):
@@ -102,7 +109,16 @@ class TestOwnList:
                 "scheduler": "wrr",
                 "dns_names": [],
                 "dns_zone": "",
-                "ports": [{"name": "", "port": 443, "protocol": "TCP", "target_port": 443, "persistence": 0, "one_packet": False}],
+                "ports": [
+                    {
+                        "name": "",
+                        "port": 443,
+                        "protocol": "TCP",
+                        "target_port": 443,
+                        "persistence": 0,
+                        "one_packet": False,
+                    }
+                ],
             }
         ]
 
@@ -120,13 +136,22 @@ class TestOwnList:
         ({"selector": {}}, "exposed service 1 (web-lb): selector is missing or empty"),
         ({"colour": "red"}, "exposed service 1: unknown key 'colour'"),
         ({"nodes": "a"}, "exposed service web-lb: nodes must be a list"),
-        ({"ports": [{"port": 0}]}, "exposed service web-lb: port: port is 0; it must be a whole number from 1 to 65535"),
+        (
+            {"ports": [{"port": 0}]},
+            "exposed service web-lb: port: port is 0; it must be a whole number from 1 to 65535",
+        ),
         ({"ports": [{"port": "http"}]}, "exposed service web-lb: port: port is 'http'"),
         ({"ports": [{"port": True}]}, "exposed service web-lb: port: port is True"),
         ({"ports": [{}]}, "exposed service web-lb: port: port is None"),
-        ({"ports": [{"port": 1, "protocol": "SCTP"}]}, "exposed service web-lb: port 1: protocol is 'SCTP'; use one of TCP, UDP"),
+        (
+            {"ports": [{"port": 1, "protocol": "SCTP"}]},
+            "exposed service web-lb: port 1: protocol is 'SCTP'; use one of TCP, UDP",
+        ),
         ({"ports": [{"port": 1, "one_packet": True}]}, "exposed service web-lb: port 1: one_packet is for UDP only"),
-        ({"ports": [{"port": 1, "one_packet": "yes"}]}, "exposed service web-lb: port 1: one_packet is 'yes'; it must be true or false"),
+        (
+            {"ports": [{"port": 1, "one_packet": "yes"}]},
+            "exposed service web-lb: port 1: one_packet is 'yes'; it must be true or false",
+        ),
         ({"ports": [{"port": 1, "persistence": -1}]}, "exposed service web-lb: port 1: persistence is -1"),
         ({"ports": [{"port": 1, "weight": 1}]}, "exposed service web-lb: port: unknown key 'weight'"),
         ({"ports": [1, 2]}, "exposed service web-lb: with more than one port each needs a name of its own"),
@@ -142,12 +167,24 @@ def test_bad_entries_are_refused(changes, message):
     ("arguments", "message"),
     [
         ({"profile": "open"}, "unknown profile 'open': use one of secure, reference"),
-        ({"profile": "secure", "overrides": {"istio-pilot": {}}}, "overrides of exposed services: unknown key 'istio-pilot'; known are kube-dns-lb"),
-        ({"profile": "secure", "overrides": {"istio-pilot-lb": {"node": []}}}, "override of exposed service istio-pilot-lb: unknown key 'node'"),
-        ({"profile": "secure", "overrides": {"istio-pilot-lb": "x"}}, "override of exposed service istio-pilot-lb: must be a dictionary, not str"),
+        (
+            {"profile": "secure", "overrides": {"istio-pilot": {}}},
+            "overrides of exposed services: unknown key 'istio-pilot'; known are kube-dns-lb",
+        ),
+        (
+            {"profile": "secure", "overrides": {"istio-pilot-lb": {"node": []}}},
+            "override of exposed service istio-pilot-lb: unknown key 'node'",
+        ),
+        (
+            {"profile": "secure", "overrides": {"istio-pilot-lb": "x"}},
+            "override of exposed service istio-pilot-lb: must be a dictionary, not str",
+        ),
         ({"profile": "secure", "services": [OWN, OWN]}, "exposed service web-lb is listed twice"),
         ({"profile": "secure", "services": ["web"]}, "exposed service 1: must be a dictionary, not str"),
-        ({"profile": "secure", "services": [OWN, {**OWN, "name": "b"}]}, "TCP port 443 is exposed by both web-lb and b"),
+        (
+            {"profile": "secure", "services": [OWN, {**OWN, "name": "b"}]},
+            "TCP port 443 is exposed by both web-lb and b",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

@@ -22,7 +22,10 @@ def parsed(files: dict[str, bytes]) -> ident.Identity:
 
 
 def on_vm(files: dict[str, bytes], key_matches: bool | None = True, **changes: t.Any) -> dict[str, t.Any]:
-    report = {name: {"exists": True, "owner": "istio-proxy", "group": "istio-proxy", "mode": mode} for name, mode in ident.FILE_MODES.items()}
+    report = {
+        name: {"exists": True, "owner": "istio-proxy", "group": "istio-proxy", "mode": mode}
+        for name, mode in ident.FILE_MODES.items()
+    }
     for name, change in changes.items():
         report[{"key": "key.pem", "chain": "cert-chain.pem", "root": "root-cert.pem"}[name]].update(change)
     return {
@@ -85,10 +88,19 @@ def _swap(name: str, other: dict[str, bytes]) -> dict[str, bytes]:
     ("files", "words"),
     [
         (lambda: _swap("key.pem", pki.authority().issue()), "key.pem does not match the certificate"),
-        (lambda: {**pki.authority().issue(), "key.pem": b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, "not a readable"),
+        (
+            lambda: {
+                **pki.authority().issue(),
+                "key.pem": b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            },
+            "not a readable",
+        ),
         (lambda: {**pki.authority().issue(), "cert-chain.pem": b"nonsense"}, "cert-chain.pem holds no readable PEM"),
         (lambda: _swap("root-cert.pem", pki.authority("other").issue()), "does not lead to the root"),
-        (lambda: pki.authority().issue(uri="spiffe://cluster.local/ns/x/sa/default"), "it is for spiffe://cluster.local/ns/x/sa/default"),
+        (
+            lambda: pki.authority().issue(uri="spiffe://cluster.local/ns/x/sa/default"),
+            "it is for spiffe://cluster.local/ns/x/sa/default",
+        ),
         (lambda: pki.authority().issue(uri=""), "it is for no SPIFFE identity"),
         (lambda: pki.authority().issue(start=-90, end=-1), "it expired at"),
         (lambda: pki.authority().issue(start=1), "not valid before .*check the clock"),

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import site as sites
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import cluster_findings, required_access, required_objects
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import (
+    cluster_findings,
+    required_access,
+    required_objects,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import findings
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.hosts import Rules
 
@@ -56,7 +60,13 @@ LOOKS = {
     "deb-nginx01": look(
         "192.168.0.81",
         installed="1.0.5",
-        package={"source": VARIABLES["mesh_sidecar_package"], "exists": True, "error": "", "architecture": "amd64", "version": "1.0.5"},
+        package={
+            "source": VARIABLES["mesh_sidecar_package"],
+            "exists": True,
+            "error": "",
+            "architecture": "amd64",
+            "version": "1.0.5",
+        },
     ),
 }
 CLUSTER = {"reachable": True, "error": "", "denied": [], "missing": [], "unknown": []}
@@ -97,7 +107,9 @@ def test_hosts_outside_of_the_play_are_not_judged():
 
 
 def test_what_is_wrong_with_the_variables_comes_first():
-    found = check({"deb-nginx01/system/distribution": "Rocky"}, variables={"mesh_vip": "", "mesh_control_plane": "istiod"})
+    found = check(
+        {"deb-nginx01/system/distribution": "Rocky"}, variables={"mesh_vip": "", "mesh_control_plane": "istiod"}
+    )
     assert [line.split(":")[0] for line in found] == ["mesh_control_plane", "mesh_vip", "deb-nginx01"]
 
 
@@ -123,7 +135,10 @@ def test_groups(groups, line):
 
 
 INVENTORY_LINES = [
-    ({"deb-nginx01/ansible_host": "web1"}, r"^deb-nginx01: its address 'web1' is not an IPv4 address\. Set ansible_host"),
+    (
+        {"deb-nginx01/ansible_host": "web1"},
+        r"^deb-nginx01: its address 'web1' is not an IPv4 address\. Set ansible_host",
+    ),
     ({"deb-nginx01/mesh_vm_services": []}, r"^deb-nginx01: mesh_vm_services is not set\. List what the VM offers"),
     (
         {"deb-nginx01/mesh_vm_services": [{"name": "Web_1", "port": 1, "protocol": "http"}]},
@@ -153,13 +168,22 @@ def test_inventory(hosts, line):
 
 HOST_LINES = [
     ({"deb-nginx01": {}}, r"^deb-nginx01: it cannot be reached \(no reason given\)\. Check ansible_host"),
-    ({"deb-nginx01": {"unreachable": True, "msg": "No route"}}, r"^deb-nginx01: it cannot be reached \(No route\)\. Check"),
-    ({"deb-nginx01": {"failed": True, "msg": "no python"}}, r"^deb-nginx01: it could not be looked at \(no python\)\. Run as root"),
+    (
+        {"deb-nginx01": {"unreachable": True, "msg": "No route"}},
+        r"^deb-nginx01: it cannot be reached \(No route\)\. Check",
+    ),
+    (
+        {"deb-nginx01": {"failed": True, "msg": "no python"}},
+        r"^deb-nginx01: it could not be looked at \(no python\)\. Run as root",
+    ),
     ({"k8s-node1/system/system": "FreeBSD"}, r"^k8s-node1: it runs 'FreeBSD'\. Only Linux hosts are supported"),
     ({"director/system/service_mgr": "sysvinit"}, r"^director: its service manager is 'sysvinit'\. Only hosts with"),
     ({"deb-nginx01/system/python_version": "3.8.10"}, r"^deb-nginx01: its Python is 3\.8\.10\. The modules need 3\.9"),
     ({"deb-nginx01/system/distribution_version": "10"}, r"^deb-nginx01: Debian 10 is not supported\. Use Debian 11 or"),
-    ({"deb-nginx01/system/distribution": "Rocky"}, r"^deb-nginx01: Rocky 12\.5 is not supported\. Use Debian 11 or later"),
+    (
+        {"deb-nginx01/system/distribution": "Rocky"},
+        r"^deb-nginx01: Rocky 12\.5 is not supported\. Use Debian 11 or later",
+    ),
     (
         {"director/ip_vs": {"usable": False, "error": "FATAL: not found"}},
         r"^director: the kernel module ip_vs cannot be loaded \(FATAL: not found\)\. Install the kernel's full module",
@@ -167,16 +191,28 @@ HOST_LINES = [
     ({"director/probe": {**PROBE, "interface": ""}}, r"^mesh_vip: 192\.168\.0\.62 is in no subnet of the director"),
     (
         {"director/probe/answered_by": ["52:54:00:12:34:56"]},
-        r"^mesh_vip: 192\.168\.0\.62 is answered by another host, hardware address 52:54:00:12:34:56.*Choose a free address",
+        (
+            r"^mesh_vip: 192\.168\.0\.62 is answered by another host, hardware address "
+            r"52:54:00:12:34:56.*Choose a free address"
+        ),
     ),
-    ({"director/probe/error": "no root"}, r"^director: it could not be probed whether 192\.168\.0\.62 is free: no root"),
+    (
+        {"director/probe/error": "no root"},
+        r"^director: it could not be probed whether 192\.168\.0\.62 is free: no root",
+    ),
     (
         {"k8s-node1/system/interfaces": ["kube-ipvs0"]},
-        r"^k8s-node1: kube-proxy runs in ipvs mode without strictARP \(arp_ignore 0, arp_announce 0\).*Set ipvs\.strictARP",
+        (
+            r"^k8s-node1: kube-proxy runs in ipvs mode without strictARP \(arp_ignore 0, "
+            r"arp_announce 0\).*Set ipvs\.strictARP"
+        ),
     ),
     (
         {"deb-nginx01/package": {"source": "/x.deb", "exists": False, "error": "the server answers 404 Not Found"}},
-        r"^mesh_sidecar_package: /x\.deb cannot be read from deb-nginx01 \(the server answers 404 Not Found\)\. Correct",
+        (
+            r"^mesh_sidecar_package: /x\.deb cannot be read from deb-nginx01 \(the server answers 404 Not Found\)\. "
+            r"Correct"
+        ),
     ),
     (
         {"deb-nginx01/package": {"source": "/x.deb", "exists": False, "error": "gone", "read_on": "the control node"}},
@@ -200,11 +236,16 @@ def test_hosts(looks, line):
     assert_line(found[0], line)
 
 
-@pytest.mark.parametrize(("name", "group"), [("director", "director"), ("k8s-node1", "k8s_nodes"), ("deb-nginx01", "vms")])
+@pytest.mark.parametrize(
+    ("name", "group"), [("director", "director"), ("k8s-node1", "k8s_nodes"), ("deb-nginx01", "vms")]
+)
 def test_an_address_of_a_host_is_not_free(name, group):
     address = HOSTS[name]["ansible_host"]
     assert check(variables={"mesh_vip": address}) == [
-        f"mesh_vip: {address} is the address of {name} in group {group}. Choose an address that no host has; the director takes it in addition to its own."
+        (
+            f"mesh_vip: {address} is the address of {name} in group {group}. Choose an address that no host has; "
+            "the director takes it in addition to its own."
+        )
     ]
 
 
@@ -233,7 +274,10 @@ CLUSTER_LINES = [
     ),
     (
         {"denied": [{"resource": "configmaps", "name": "istio", "verbs": ["update"], "namespace": "istio-system"}]},
-        r"^mesh_kubeconfig: its user may not update configmaps istio in namespace istio-system\. Grant it; docs/rbac\.yaml",
+        (
+            r"^mesh_kubeconfig: its user may not update configmaps istio in namespace istio-system\. Grant it; "
+            r"docs/rbac\.yaml"
+        ),
     ),
     (
         {"denied": [{"resource": "pods", "subresource": "exec", "verbs": ["get", "create"], "namespace": "default"}]},
@@ -257,7 +301,10 @@ CLUSTER_LINES = [
     ),
     (
         {"missing": [{"kind": "Deployment", "name": "istio-pilot", "namespace": "x"}]},
-        r"^Deployment istio-pilot in namespace x: it does not exist\. Correct mesh_istio_namespace, or set mesh_policy_pilot",
+        (
+            r"^Deployment istio-pilot in namespace x: it does not exist\. "
+            r"Correct mesh_istio_namespace, or set mesh_policy_pilot"
+        ),
     ),
 ]
 
@@ -270,7 +317,9 @@ def test_cluster(cluster, line):
 
 
 def test_a_module_that_failed_is_reported():
-    assert cluster_findings(parsed(), {"msg": "no library"}) == ["control node: the Kubernetes API cannot be asked: no library"]
+    assert cluster_findings(parsed(), {"msg": "no library"}) == [
+        "control node: the Kubernetes API cannot be asked: no library"
+    ]
     assert cluster_findings(parsed(), {}) == []
 
 
@@ -294,16 +343,27 @@ def test_the_rights_asked_for_are_those_of_the_documented_role(root: Path):
                     for name in rule.get("resourceNames", [""]):
                         granted.add((item["metadata"].get("namespace", ""), rule["apiGroups"][0], resource, name, verb))
     asked = {
-        (item["namespace"], item["group"], item["resource"] + ("/exec" if item.get("subresource") else ""), item["name"], verb)
+        (
+            item["namespace"],
+            item["group"],
+            item["resource"] + ("/exec" if item.get("subresource") else ""),
+            item["name"],
+            verb,
+        )
         for item in required_access(parsed(), "istio", "istio-pilot")
         for verb in item["verbs"]
     }
-    uncovered = {right for right in asked if right not in granted and ("", right[1], right[2], "", right[4]) not in granted}
+    uncovered = {
+        right for right in asked if right not in granted and ("", right[1], right[2], "", right[4]) not in granted
+    }
     assert uncovered == set()
 
 
 def test_questions_follow_the_vms():
-    services = [*HOSTS["deb-nginx01"]["mesh_vm_services"], {"name": "y", "port": 1, "protocol": "tcp", "namespace": "shop"}]
+    services = [
+        *HOSTS["deb-nginx01"]["mesh_vm_services"],
+        {"name": "y", "port": 1, "protocol": "tcp", "namespace": "shop"},
+    ]
     site = parsed(hosts={"deb-nginx01/mesh_vm_services": services, "deb-nginx01/mesh_service_account": "web"})
     access = required_access(site, "istio-1", "pilot")
     registered = {item["namespace"] for item in access if item["resource"] == "endpoints"}

@@ -143,7 +143,9 @@ def test_a_node_of_an_older_release(node: Node) -> None:
         node.write(f"proc/sys/{name}", value)
     node.write("var/lib/mesh-expansion/real-server-before.json", json.dumps(dict.fromkeys(ARP, "0")))
     lines = "".join(f"{name} = {value}\n" for name, value in ARP.items())
-    node.write("etc/sysctl.d/90-mesh-expansion-real-server.conf", text(model.Wanted(ipaddress.ip_address(VIP)), {}) + lines)
+    node.write(
+        "etc/sysctl.d/90-mesh-expansion-real-server.conf", text(model.Wanted(ipaddress.ip_address(VIP)), {}) + lines
+    )
     joined = node.files()
     taken = node(proxy_mode="ipvs", manage_arp=True)["operations"]
     assert taken == [
@@ -165,10 +167,22 @@ def test_a_node_of_an_older_release(node: Node) -> None:
 @pytest.mark.parametrize(
     ("options", "place", "reason"),
     [
-        ({"proxy_mode": "auto", "proxy_url": "http://127.0.0.1:1/x"}, "", "node1: no answer from http://127.0.0.1:1/x, and neither"),
-        ({}, f"eth0 {VIP}/32", f"{VIP} is on eth0 of node1, and kube-proxy works in the mode iptables. Remove the address"),
+        (
+            {"proxy_mode": "auto", "proxy_url": "http://127.0.0.1:1/x"},
+            "",
+            "node1: no answer from http://127.0.0.1:1/x, and neither",
+        ),
+        (
+            {},
+            f"eth0 {VIP}/32",
+            f"{VIP} is on eth0 of node1, and kube-proxy works in the mode iptables. Remove the address",
+        ),
         ({}, f"kube-ipvs0 {VIP}/32", "The interface is left over from the mode ipvs: run kube-proxy --cleanup"),
-        ({"proxy_mode": "ipvs"}, f"kube-ipvs0 {VIP}/32", f"node1 would take {VIP} away from the director: kube-proxy in ipvs mode"),
+        (
+            {"proxy_mode": "ipvs"},
+            f"kube-ipvs0 {VIP}/32",
+            f"node1 would take {VIP} away from the director: kube-proxy in ipvs mode",
+        ),
         ({"vip": "10.9.9.9"}, "", "10.9.9.9 is in no subnet of node1: name the interface"),
         ({}, "eth1 192.168.0.70/24", "is in the subnets of eth0, eth1 of node1"),
     ],

@@ -51,7 +51,12 @@ def stored(store, resource, name="deb-nginx01"):
 
 def held(store, name="deb-nginx01"):
     endpoints = stored(store, ENDPOINTS, name) or {}
-    return sorted(f"{address['ip']}:{port['port']}" for subset in endpoints.get("subsets") or [] for address in subset["addresses"] for port in subset["ports"])
+    return sorted(
+        f"{address['ip']}:{port['port']}"
+        for subset in endpoints.get("subsets") or []
+        for address in subset["addresses"]
+        for port in subset["ports"]
+    )
 
 
 def foreign_endpoints(store, *addresses):
@@ -158,7 +163,9 @@ def test_objects_are_those_of_the_procedure():
     service, endpoints = stored(store, SERVICES), stored(store, ENDPOINTS)
     assert "selector" not in service["spec"]
     assert [(p["name"], p["port"]) for p in service["spec"]["ports"]] == [("http", 9080)]
-    assert endpoints["subsets"] == [{"addresses": [{"ip": "192.168.0.81"}], "ports": [{"name": "http", "port": 9080, "protocol": "TCP"}]}]
+    assert endpoints["subsets"] == [
+        {"addresses": [{"ip": "192.168.0.81"}], "ports": [{"name": "http", "port": 9080, "protocol": "TCP"}]}
+    ]
     for body in (service, endpoints):
         assert body["metadata"]["annotations"][ACCOUNTS_ANNOTATION] == "default"
         assert body["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "mesh.expansion"}
@@ -274,7 +281,9 @@ def test_attributes_that_others_set_survive():
     service, endpoints = stored(store, SERVICES), stored(store, ENDPOINTS)
     service["metadata"]["labels"]["team"] = "web"
     service["spec"]["ports"].append({"name": "tcp-x", "port": 7, "targetPort": 70})
-    endpoints["subsets"].append({"notReadyAddresses": [{"ip": "10.0.0.1", "nodeName": "n"}], "ports": [{"name": "tcp-x", "port": 70}]})
+    endpoints["subsets"].append(
+        {"notReadyAddresses": [{"ip": "10.0.0.1", "nodeName": "n"}], "ports": [{"name": "tcp-x", "port": 70}]}
+    )
     run(store, batch(VM2))
     run(store, batch(VM1, VM2), state="absent")
     assert stored(store, SERVICES)["metadata"]["labels"]["team"] == "web"
@@ -376,7 +385,9 @@ def test_endless_interference_ends_with_an_error():
 
 
 hosts = st.sampled_from([f"192.168.0.{n}" for n in range(80, 84)])
-steps = st.lists(st.tuples(st.sampled_from(["present", "absent"]), st.lists(hosts, min_size=1, max_size=3, unique=True)), max_size=6)
+steps = st.lists(
+    st.tuples(st.sampled_from(["present", "absent"]), st.lists(hosts, min_size=1, max_size=3, unique=True)), max_size=6
+)
 
 
 @settings(deadline=None, max_examples=60)

@@ -114,7 +114,9 @@ def test_what_was_added_goes_away_to_the_byte():
     assert restore(result.text, result.changes).text == DOCUMENT
 
 
-@pytest.mark.parametrize("document", ["", "# only a comment\n", "{}", "{a: 1}\n", "a: 1", "a:\n  b: 1\n", "---\na: 1\n"])
+@pytest.mark.parametrize(
+    "document", ["", "# only a comment\n", "{}", "{a: 1}\n", "a: 1", "a:\n  b: 1\n", "---\na: 1\n"]
+)
 def test_small_documents(document):
     result = edit(document, {"x": True, "y.z": [1]})
     assert {**load(document), "x": True, "y": {"z": [1]}} == load(result.text)
@@ -149,7 +151,9 @@ def test_a_key_that_somebody_else_changed_is_left_alone():
     restored = restore(theirs, result.changes)
     assert load(restored.text)["enableTracing"] == "maybe"
     assert load(restored.text)["disablePolicyChecks"] is False
-    assert restored.warnings == ["enableTracing is maybe and not false as it was set: somebody else changed it, so it is left as it is."]
+    assert restored.warnings == [
+        "enableTracing is maybe and not false as it was set: somebody else changed it, so it is left as it is."
+    ]
 
 
 def test_the_record_keeps_the_first_value():
@@ -175,7 +179,9 @@ def test_a_broken_record_is_reported():
 
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-9, 99), st.text(alphabet="ab:, #{}'\"-\n\u00e9", max_size=6))
-values = st.recursive(scalars, lambda c: st.lists(c, max_size=2) | st.dictionaries(st.sampled_from("pqr"), c, max_size=2), max_leaves=5)
+values = st.recursive(
+    scalars, lambda c: st.lists(c, max_size=2) | st.dictionaries(st.sampled_from("pqr"), c, max_size=2), max_leaves=5
+)
 documents = st.dictionaries(st.sampled_from(["a", "b", "c", "d e"]), values, min_size=1, max_size=4)
 keys = st.sampled_from(["a", "b", "z", "z.y", "new.deep.er"])
 

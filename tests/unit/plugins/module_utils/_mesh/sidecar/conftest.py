@@ -21,7 +21,17 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     mine = (os.getuid(), os.getgid())
     monkeypatch.setattr(paths, "_ids", lambda _wanted: mine)
     monkeypatch.setattr(layout, "USER", USER)
-    for name in ("HOME", "ENV_DIR", "CLUSTER_ENV", "SIDECAR_ENV", "CERTS", "PROGRAMS", "CACHE", "PACKAGE_LIST", "SHARED_MEMORY"):
+    for name in (
+        "HOME",
+        "ENV_DIR",
+        "CLUSTER_ENV",
+        "SIDECAR_ENV",
+        "CERTS",
+        "PROGRAMS",
+        "CACHE",
+        "PACKAGE_LIST",
+        "SHARED_MEMORY",
+    ):
         monkeypatch.setattr(layout, name, f"{tmp_path}{getattr(layout, name)}")
     monkeypatch.setattr(layout, "WANTS", f"{tmp_path}{layout.WANTS}")
     monkeypatch.setattr(layout, "PATHS", tuple(f"{tmp_path}{path}" for path in layout.PATHS))

@@ -15,7 +15,9 @@ SERVICES = [{"name": "web", "port": 9080}, {"name": "api", "port": "8443"}, {"na
 def sourced(text: str, *keys: str) -> list[str]:
     """What a shell that sources the text has in the variables."""
     show = "; ".join(f'printf "%s\\n" "${key}"' for key in keys)
-    return subprocess.run(["sh", "-c", f"{text}\n{show}"], capture_output=True, text=True, check=True, timeout=10).stdout.splitlines()
+    return subprocess.run(
+        ["sh", "-c", f"{text}\n{show}"], capture_output=True, text=True, check=True, timeout=10
+    ).stdout.splitlines()
 
 
 def test_inbound_ports_are_sorted_and_unique() -> None:
@@ -43,7 +45,9 @@ def test_cluster_env_is_the_procedures() -> None:
     assert text == "ISTIO_SERVICE_CIDR=10.233.0.0/16\nISTIO_SYSTEM_NAMESPACE=istio-system\nISTIO_CP_AUTH=MUTUAL_TLS\n"
 
 
-@pytest.mark.parametrize(("cidr", "auth"), [("10.233.0.1/16", "MUTUAL_TLS"), ("nonsense", "MUTUAL_TLS"), ("10.233.0.0/16", "TLS")])
+@pytest.mark.parametrize(
+    ("cidr", "auth"), [("10.233.0.1/16", "MUTUAL_TLS"), ("nonsense", "MUTUAL_TLS"), ("10.233.0.0/16", "TLS")]
+)
 def test_cluster_env_refuses(cidr: str, auth: str) -> None:
     with pytest.raises(bootstrap.BootstrapError):
         bootstrap.cluster_env(cidr, "istio-system", auth)
@@ -66,7 +70,9 @@ def test_sidecar_env_refuses_an_address_that_pods_cannot_reach(address: str) -> 
 def test_edit_env_keeps_other_lines() -> None:
     text = "# a comment\n# ISTIO_INBOUND_PORTS=80\nISTIO_CUSTOM=1\n\nISTIO_INBOUND_PORTS=80\nLAST=x\n"
     edited = bootstrap.edit_env(text, {"ISTIO_INBOUND_PORTS": "9080", "NEW": "y"})
-    assert edited == "# a comment\n# ISTIO_INBOUND_PORTS=80\nISTIO_CUSTOM=1\n\nISTIO_INBOUND_PORTS=9080\nLAST=x\nNEW=y\n"
+    assert (
+        edited == "# a comment\n# ISTIO_INBOUND_PORTS=80\nISTIO_CUSTOM=1\n\nISTIO_INBOUND_PORTS=9080\nLAST=x\nNEW=y\n"
+    )
     assert bootstrap.edit_env(edited, {"ISTIO_INBOUND_PORTS": "9080", "NEW": "y"}) == edited
 
 

@@ -58,7 +58,9 @@ def test_clusters_of_v3_with_warming() -> None:
 
 
 def test_listeners_of_both_generations() -> None:
-    assert [(item["name"], item["warming"]) for item in envoy.listeners(fixture("v3_config_dump.json"))] == [(LISTENER, False)]
+    assert [(item["name"], item["warming"]) for item in envoy.listeners(fixture("v3_config_dump.json"))] == [
+        (LISTENER, False)
+    ]
     found = envoy.listeners(fixture("istio_1_0_config_dump.json"))
     assert [(item["name"], item["address"], item["warming"]) for item in found] == [
         ("10.233.0.10_53", "10.233.0.10:53", True),
@@ -70,12 +72,20 @@ def test_a_rejected_and_a_new_listener() -> None:
     section = {
         "@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump",
         "dynamic_listeners": [
-            {"name": "new", "warming_state": {"listener": {"name": "new", "address": {"socket_address": {"address": "::", "port_value": 1}}}}},
+            {
+                "name": "new",
+                "warming_state": {
+                    "listener": {"name": "new", "address": {"socket_address": {"address": "::", "port_value": 1}}}
+                },
+            },
             {"name": "bad", "error_state": {"details": "cannot bind"}},
         ],
     }
     found = envoy.listeners({"configs": [section]})
-    assert [(item["name"], item["warming"], item["error"]) for item in found] == [("bad", True, "cannot bind"), ("new", True, "")]
+    assert [(item["name"], item["warming"], item["error"]) for item in found] == [
+        ("bad", True, "cannot bind"),
+        ("new", True, ""),
+    ]
 
 
 def test_configs_as_a_dictionary() -> None:
@@ -84,17 +94,28 @@ def test_configs_as_a_dictionary() -> None:
     assert envoy.listeners(dump) == []
 
 
-@pytest.mark.parametrize(("dump", "kind"), [("v3_config_dump.json", "envoy.filters.http.ext_authz"), ("istio_1_0_config_dump.json", "mixer")])
+@pytest.mark.parametrize(
+    ("dump", "kind"), [("v3_config_dump.json", "envoy.filters.http.ext_authz"), ("istio_1_0_config_dump.json", "mixer")]
+)
 def test_policy_check_that_fails_closed(dump: str, kind: str) -> None:
     assert envoy.policy_checks(fixture(dump)) == [envoy.PolicyCheck(kind, POLICY, "closed", LISTENER)]
 
 
 def test_mixer_after_the_fix() -> None:
-    assert changed("istio_1_0_config_dump.json", "mixer", transport={"network_fail_policy": {}, "check_cluster": POLICY}).fail_mode == "open"
+    assert (
+        changed(
+            "istio_1_0_config_dump.json", "mixer", transport={"network_fail_policy": {}, "check_cluster": POLICY}
+        ).fail_mode
+        == "open"
+    )
     assert changed("istio_1_0_config_dump.json", "mixer", transport={"check_cluster": POLICY}).fail_mode == "open"
-    switched_off = changed("istio_1_0_config_dump.json", "mixer", service_configs={"default": {"disable_check_calls": True}})
+    switched_off = changed(
+        "istio_1_0_config_dump.json", "mixer", service_configs={"default": {"disable_check_calls": True}}
+    )
     assert switched_off.fail_mode == "disabled"
-    one_of_two = changed("istio_1_0_config_dump.json", "mixer", service_configs={"a": {"disable_check_calls": True}, "b": {}})
+    one_of_two = changed(
+        "istio_1_0_config_dump.json", "mixer", service_configs={"a": {"disable_check_calls": True}, "b": {}}
+    )
     assert one_of_two.fail_mode == "closed"
 
 
@@ -121,9 +142,14 @@ def test_no_policy_filter() -> None:
 
 def test_endpoints_and_health() -> None:
     hosts = envoy.endpoints(fixture("istio_1_0_clusters.json"))[POLICY]
-    assert hosts == [{"address": "10.244.2.5", "port": 9091, "healthy": True, "connections": 7, "failed_connections": 7}]
+    assert hosts == [
+        {"address": "10.244.2.5", "port": 9091, "healthy": True, "connections": 7, "failed_connections": 7}
+    ]
     status = fixture("istio_1_0_clusters.json")
-    status["cluster_statuses"][0]["host_statuses"][0]["health_status"] = {"failed_outlier_check": True, "eds_health_status": "HEALTHY"}
+    status["cluster_statuses"][0]["host_statuses"][0]["health_status"] = {
+        "failed_outlier_check": True,
+        "eds_health_status": "HEALTHY",
+    }
     assert not envoy.endpoints(status)[POLICY][0]["healthy"]
     status["cluster_statuses"][0]["host_statuses"][0]["health_status"] = {"eds_health_status": "UNHEALTHY"}
     assert not envoy.endpoints(status)[POLICY][0]["healthy"]
@@ -137,7 +163,15 @@ def test_server_of_both_generations() -> None:
 
 
 def host(**changes: t.Any) -> dict[str, t.Any]:
-    return {"address": "10.244.2.5", "port": 9091, "healthy": True, "connections": 0, "failed_connections": 0, "reachable": True, **changes}
+    return {
+        "address": "10.244.2.5",
+        "port": 9091,
+        "healthy": True,
+        "connections": 0,
+        "failed_connections": 0,
+        "reachable": True,
+        **changes,
+    }
 
 
 @pytest.mark.parametrize(
@@ -173,7 +207,10 @@ def test_explain_what_passes(mode: str, hosts: t.Any, words: str) -> None:
     assert "UNAVAILABLE" not in sentence
 
 
-@pytest.mark.parametrize("call", [lambda: envoy.parse_json("<html>", "config_dump"), lambda: envoy.clusters({}), lambda: envoy.server("nginx")])
+@pytest.mark.parametrize(
+    "call",
+    [lambda: envoy.parse_json("<html>", "config_dump"), lambda: envoy.clusters({}), lambda: envoy.server("nginx")],
+)
 def test_another_program_is_recognised(call: t.Callable[[], t.Any]) -> None:
     with pytest.raises(envoy.EnvoyError, match="is another program listening there"):
         call()

@@ -94,7 +94,13 @@ def test_settings_that_came_after_the_start(host: Host) -> None:
     os.makedirs(layout.ENV_DIR)
     os.makedirs(os.path.dirname(layout.PACKAGE_LIST))
     more = f"{layout.ENV_DIR}/extra.env"
-    places = {layout.CLUSTER_ENV: 0, layout.SIDECAR_ENV: -1, more: 1, layout.PACKAGE_LIST: 2, f"{layout.ENV_DIR}/x.json": 3}
+    places = {
+        layout.CLUSTER_ENV: 0,
+        layout.SIDECAR_ENV: -1,
+        more: 1,
+        layout.PACKAGE_LIST: 2,
+        f"{layout.ENV_DIR}/x.json": 3,
+    }
     for path, later in places.items():
         Path(path).write_text("")
         os.utime(path, (STARTED + later, STARTED + later))

@@ -27,7 +27,9 @@ def test_a_url_needs_a_checksum_and_a_checksum_an_algorithm() -> None:
     with pytest.raises(SettingsError, match="comes from a URL without a checksum: set mesh_sidecar_checksum"):
         package.url_offer(URL, "")
     for checksum in (SHA, "sha-256:1"):
-        with pytest.raises(SettingsError, match=f"istio_sidecar_checksum is '{checksum}': it does not begin with an alg"):
+        with pytest.raises(
+            SettingsError, match=f"istio_sidecar_checksum is '{checksum}': it does not begin with an alg"
+        ):
             package.url_offer(URL, checksum)
 
 
@@ -97,7 +99,9 @@ def test_what_must_not_be_installed() -> None:
     assert refused("1.0.5") is None
     assert refused(architecture="all") is None
     assert refused(package="", version="", architecture="") is None
-    assert "the package istio-sidecar for arm64; this host needs istio-sidecar for amd64" in str(refused(architecture="arm64"))
+    assert "the package istio-sidecar for arm64; this host needs istio-sidecar for amd64" in str(
+        refused(architecture="arm64")
+    )
     assert "is the package nginx for amd64" in str(refused(package="nginx"))
     assert refused("1.0.10", allow=True) is None
     told = str(refused("1.0.10"))

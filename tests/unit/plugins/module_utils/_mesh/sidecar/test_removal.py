@@ -66,7 +66,9 @@ def test_a_removal_that_was_cut_is_completed() -> None:
     assert "purge istio-sidecar" not in steps(dataclasses.replace(rest, traces=False))
 
 
-@pytest.mark.parametrize(("status", "installed", "left"), [("installed", True, True), ("config-files", False, True), ("", False, False)])
+@pytest.mark.parametrize(
+    ("status", "installed", "left"), [("installed", True, True), ("config-files", False, True), ("", False, False)]
+)
 def test_what_is_there(host: Host, status: str, installed: bool, left: bool) -> None:
     host.program("dpkg-query", f"printf '{status}'")
     host.program("iptables-save")

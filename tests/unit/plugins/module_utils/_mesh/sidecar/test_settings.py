@@ -24,7 +24,9 @@ GOOD: dict[str, t.Any] = {
 
 def test_the_files_are_the_procedure_s() -> None:
     settings = Settings.from_options(GOOD)
-    assert settings.cluster_text() == ("ISTIO_SERVICE_CIDR=10.233.0.0/16\nISTIO_SYSTEM_NAMESPACE=istio-system\nISTIO_CP_AUTH=MUTUAL_TLS\n")
+    assert settings.cluster_text() == (
+        "ISTIO_SERVICE_CIDR=10.233.0.0/16\nISTIO_SYSTEM_NAMESPACE=istio-system\nISTIO_CP_AUTH=MUTUAL_TLS\n"
+    )
     # One that the package brings, and a key that stands in the other file as well.
     text = settings.sidecar_text("# the package's\nISTIO_CP_AUTH=NONE\n# ISTIO_INBOUND_PORTS=\n", "192.0.2.81")
     assert text.splitlines() == [
