@@ -81,11 +81,13 @@ class DrainAction(ActionBase):
             step = {**arguments, "drain_timeout": wait, "drain_remove": False}
             result = merge(result, self._execute_module(module_args=step, task_vars=task_vars))
             waited = time.monotonic() - started
-            if result.get("failed") or all(one["gone"] for one in result.get("drained", [])) or waited >= timeout:
+            left = [one for one in result.get("drained", []) if not one["gone"]]
+            if result.get("failed") or not left:
                 break
-            for one in result["drained"]:
-                if not one["gone"]:
-                    self._display.display(f"{self._host(task_vars)}: {progress_line(one, waited)}")
+            for one in left:
+                self._display.display(f"{self._host(task_vars)}: {progress_line(one, waited)}")
+            if waited >= timeout:
+                break
         if remove and not result.get("failed"):
             step = {**arguments, "drain_timeout": 0, "drain_remove": True}
             result = merge(result, self._execute_module(module_args=step, task_vars=task_vars))
