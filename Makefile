@@ -110,7 +110,7 @@ bare: deps ## deps, lint, sanity, unit from a clone on a bare Debian container; 
 	@unshare --mount --propagation private --pid --fork --kill-child --mount-proc python scripts/bare.py $(TARGETS)
 
 .PHONY: test
-test: need-root venv ## lint, sanity, unit, integration, molecule, upgrade, ground; stops the lab at the end (root)
+test: need-root venv ## lint, sanity, unit, integration, molecule, ground; stops the lab at the end (root)
 	@python scripts/test.py
 
 .PHONY: clean

@@ -34,7 +34,6 @@ STAGES = (
     Stage("unit", 1),
     Stage("integration", 3),
     Stage("molecule", 35),
-    Stage("upgrade", 7),
     Stage("ground", 2),
 )
 

@@ -78,13 +78,18 @@ def by_checkout(before: Json, left: Step) -> Step:
     return Step(output, footprint.difference(before, footprint.current()))
 
 
+def same(differences: list[str]) -> None:
+    """All of them are shown when there are any."""
+    assert not differences, "\n".join(["", *differences])
+
+
 def test_the_record_is_what_the_release_does(by_release: Step) -> None:
     """Else the lab has changed since it was recorded: record again (README.md)."""
-    assert footprint.deviations(footprint.recorded(), by_release.found) == []
+    same(footprint.deviations(footprint.recorded(), by_release.found))
 
 
 def test_a_host_joined_by_the_release_keeps_its_files(taken_over: Step) -> None:
-    assert footprint.deviations(footprint.recorded(), taken_over.found) == []
+    same(footprint.deviations(footprint.recorded(), taken_over.found))
 
 
 def test_taking_over_restarts_nothing(started: dict[str, str], taken_over: Step) -> None:
@@ -99,9 +104,9 @@ def test_after_taking_over_there_is_nothing_to_do(again: Step) -> None:
 
 
 def test_hosts_that_the_release_joined_are_as_before(left: Step) -> None:
-    assert lab_state.differences(NAME) == []
-    assert footprint.deviations({name: {} for name in left.found}, left.found) == []
+    same(lab_state.differences(NAME))
+    same(footprint.deviations({name: {} for name in left.found}, left.found))
 
 
 def test_a_new_host_is_as_the_release_makes_it(by_checkout: Step) -> None:
-    assert footprint.deviations(footprint.recorded(), by_checkout.found) == []
+    same(footprint.deviations(footprint.recorded(), by_checkout.found))
