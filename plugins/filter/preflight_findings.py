@@ -32,7 +32,7 @@ options:
     type: dictionary
     default: {}
   rules:
-    description: The role's own variables, C(supported_os), C(manage_arp) and C(allow_downgrade).
+    description: The role's own variables, C(supported_os) and C(manage_arp).
     type: dictionary
     default: {}
 """

@@ -29,10 +29,6 @@ options:
     description: URL of the sidecar package, which a VM will fetch. Nothing is fetched when it is empty.
     type: str
     default: ""
-  package_name:
-    description: Name of the sidecar package, whose installed version is read on a VM.
-    type: str
-    default: istio-sidecar
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
 """
@@ -71,18 +67,13 @@ package:
   description: What M(mesh.expansion.deb_package_info) returns of O(package), and the URL itself as C(source).
   returned: for a VM, with O(package)
   type: dict
-installed:
-  description: Installed version of O(package_name); empty when it is not installed.
-  returned: for a VM
-  type: str
-  sample: 1.0.5
 """
 
 import ipaddress
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._host import addresses, arp, deb_source, packages, system
+from ansible_collections.mesh.expansion.plugins.module_utils._host import addresses, arp, deb_source, system
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 
 SECONDS = 20
@@ -106,17 +97,14 @@ def probe(vip: str) -> dict[str, t.Any] | None:
     return seen
 
 
-def look(kinds: t.Sequence[str], vip: str, package: str, package_name: str) -> dict[str, t.Any]:
+def look(kinds: t.Sequence[str], vip: str, package: str) -> dict[str, t.Any]:
     seen: dict[str, t.Any] = {"system": system.facts()}
     if "director" in kinds:
         seen.update(ip_vs=system.ip_vs(), probe=probe(vip))
     if "node" in kinds:
         seen["arp"] = system.arp_settings()
-    if "vm" in kinds:
-        has_dpkg = seen["system"]["distribution"] in ("Debian", "Ubuntu")
-        seen["installed"] = packages.installed().get(package_name, "") if has_dpkg else ""
-        if package:
-            seen["package"] = {"source": package, **deb_source.inspect(package, SECONDS)}
+    if "vm" in kinds and package:
+        seen["package"] = {"source": package, **deb_source.inspect(package, SECONDS)}
     return {name: value for name, value in seen.items() if value is not None}
 
 
@@ -126,7 +114,6 @@ def main() -> None:
             "kinds": {"type": "list", "elements": "str", "choices": ["director", "node", "vm"], "required": True},
             "vip": {"type": "str", "default": ""},
             "package": {"type": "str", "default": ""},
-            "package_name": {"type": "str", "default": "istio-sidecar"},
         },
         supports_check_mode=True,
     )

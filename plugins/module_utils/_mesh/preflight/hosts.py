@@ -37,8 +37,6 @@ class Rules(t.NamedTuple):
     supported_os: t.Mapping[str, str]
     # The role real_server may set arp_ignore and arp_announce.
     manage_arp: bool = False
-    # The role istio_sidecar may put an older package in the place of a newer one.
-    allow_downgrade: bool = False
 
 
 def host_findings(site: Site, looks: Looks, rules: Rules) -> t.Iterator[str]:
