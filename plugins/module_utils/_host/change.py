@@ -95,6 +95,12 @@ class Operation(t.Protocol):
     def run(self) -> t.Iterable[None] | None: ...
 
 
+def finish(operation: Operation) -> None:
+    """Run an operation to its end where no timer has to be kept from running out."""
+    for _pause in operation.run() or ():
+        pass
+
+
 class Broken(HostError):
     """A step failed. ``done`` are the steps before it, ``restored`` says whether all of it was put back."""
 

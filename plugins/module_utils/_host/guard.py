@@ -143,6 +143,14 @@ def pending(role: str) -> bool:
     return os.path.exists(f"{place(role)}/restore.sh") and not os.path.exists(f"{place(role)}/done")
 
 
+def undo_cut(role: str) -> bool:
+    """Put back what a run that was cut has changed; whether there was one."""
+    if not pending(role):
+        return False
+    put_back(role)
+    return True
+
+
 def put_back(role: str) -> None:
     """What the timer would do, now."""
     disarm(role)

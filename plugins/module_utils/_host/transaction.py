@@ -13,7 +13,7 @@ import os
 import typing as t
 
 from . import commands, footprint, paths, systemd
-from .change import Broken, Operation, Put, Reread, Unit
+from .change import Broken, Operation, Put, Reread, Unit, finish
 
 Undo = t.Callable[[], None]
 
@@ -80,7 +80,7 @@ def apply(operations: t.Sequence[Operation], after: t.Callable[[Operation], None
     for operation in operations:
         try:
             undone.append((operation, _undo(operation)))
-            operation.run()
+            finish(operation)
             if after is not None:
                 after(operation)
         except Exception as exc:

@@ -74,7 +74,7 @@ def _remember(seen: Seen, settings: Settings) -> None:
 
 def join(settings: Settings, after: After = None) -> Outcome:
     """All of it, or the host is as it was before. The guard's timer runs until the run has proved itself."""
-    cut = _put_back_what_was_cut()
+    cut = guard.undo_cut(files.ROLE)
     seen = look(settings)
     operations = plan.join(seen, settings)
     outcome = _joining(seen, settings, operations, cut)
@@ -115,7 +115,7 @@ def _leaving(seen: Seen, names: t.Sequence[str], operations: t.Sequence[Operatio
 
 def leave(names: t.Sequence[str], after: After = None) -> Outcome:
     """Everything but the packages as it was; once they are gone too, the next call forgets how that was."""
-    cut = _put_back_what_was_cut()
+    cut = guard.undo_cut(files.ROLE)
     seen = look(None)
     operations = plan.leave(seen)
     outcome = _leaving(seen, names, operations, cut)
@@ -123,20 +123,13 @@ def leave(names: t.Sequence[str], after: After = None) -> Outcome:
         change.apply(files.ROLE, operations, plan.before(seen, operations), after)
     elif _FORGET in outcome.texts:
         for operation in outcome.operations:
-            operation.run()
+            change.finish(operation)
         footprint.forget(files.ROLE)
     return outcome
 
 
 def _is_anything_kept() -> bool:
     return os.path.isdir(footprint.directory(files.ROLE))
-
-
-def _put_back_what_was_cut() -> bool:
-    if not guard.pending(files.ROLE):
-        return False
-    guard.put_back(files.ROLE)
-    return True
 
 
 def explain(error: Exception, vip: str) -> str:

@@ -31,9 +31,7 @@ class Outcome(t.NamedTuple):
 
 def prepare(check: bool) -> Outcome:
     """What has to be there before a package is fetched: the footprint, the way back, a place for it."""
-    cut = guard.pending(layout.ROLE)
-    if cut and not check:
-        guard.put_back(layout.ROLE)
+    cut = guard.pending(layout.ROLE) if check else guard.undo_cut(layout.ROLE)
     steps = [CUT] if cut else []
     installed = packages.installed().get(layout.PACKAGE, "")
     if footprint.load(layout.ROLE) is None:
@@ -61,9 +59,7 @@ def present(
     after: t.Callable[[Operation], None] | None = None,
 ) -> Outcome:
     """Files, account, units: what the settings say, or what was there before."""
-    cut = guard.pending(layout.ROLE)
-    if cut and not check:
-        guard.put_back(layout.ROLE)
+    cut = guard.pending(layout.ROLE) if check else guard.undo_cut(layout.ROLE)
     seen = look.look(settings)
     if not seen.version and not check:
         raise HostError(
@@ -78,16 +74,11 @@ def present(
         return outcome
     if not changes:
         for operation in operations:
-            _finish(operation)
+            change.finish(operation)
         return outcome
     traces.keep()
     change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from), after)
     return outcome._replace(guarded=True)
-
-
-def _finish(operation: Operation) -> None:
-    for _pause in operation.run() or ():
-        pass
 
 
 def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str) -> guard.Before:
@@ -140,7 +131,7 @@ def absent(check: bool) -> Outcome:
         # What a run that was cut has changed goes with the rest.
         guard.disarm(layout.ROLE)
         for operation in operations:
-            _finish(operation)
+            change.finish(operation)
         footprint.forget(layout.ROLE)
     steps = [str(operation) for operation in operations]
     if place:
