@@ -18,11 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "build/collections")]
 
 # Both are found through the path above.
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import ROWS  # noqa: E402
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.citadel import CITADEL  # noqa: E402
 
 from lab import config  # noqa: E402
 
 NOT_CHECKED = "not checked"
+ROWS = {text.id: (text.what, text.how) for text in CITADEL.rows}
 
 
 def summarise(rows: Mapping[str, tuple[str, str]], results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def summarise(rows: Mapping[str, tuple[str, str]], results: Sequence[Mapping[str
     summary = []
     for row, (what, check) in rows.items():
         found = [result for result in results if result["row"] == row]
-        problems = [f"{result['host']}: {result['detail']}" for result in found if not result["ok"]]
+        problems = [f"{result['host']}: {result['detail']}" for result in found if result["state"] != "ok"]
         summary.append(
             {
                 "row": row,

@@ -49,8 +49,6 @@ options:
     type: list
     elements: dictionary
 seealso:
-  - plugin: mesh.expansion.exposure_manifests
-    plugin_type: filter
   - plugin: mesh.expansion.ipvs_table
     plugin_type: filter
 """

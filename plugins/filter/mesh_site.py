@@ -42,7 +42,6 @@ options:
       - mesh_settings
       - mesh_configmap
       - control_plane_deployment
-      - service_rows
       - upstream_dns
       - probe_names
       - exposed_services

@@ -11,40 +11,41 @@ version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Compares what a host or the Kubernetes API showed with what the mesh expansion needs, and returns one
-    result per row of the procedure.
-  - It is the judgement behind the role P(mesh.expansion.verify#role), which gathers the input.
+  - Puts together what the modules of the role P(mesh.expansion.verify#role) found, into one result per row of the
+    procedure and host.
+  - A host that was not reached, or whose check broke off, has all its rows, and none of them holds.
 positional: _input
 options:
   _input:
-    description: What was seen.
+    description: The result of M(mesh.expansion.verify_cluster), also of a failure.
     type: dict
     required: true
-  scope:
-    description: What was looked at.
+  directors:
+    description: Results of M(mesh.expansion.director_look) by host.
+    type: dict
+    default: {}
+  vms:
+    description: Results of M(mesh.expansion.verify_vm) by host.
+    type: dict
+    default: {}
+  identities:
+    description: Results of M(mesh.expansion.istio_vm_certs) in check mode by host.
+    type: dict
+    default: {}
+  table:
+    description: What the director's table holds when all is well, for the row that says so.
     type: str
-    required: true
-    choices:
-      exposure: The exposed Services (R1 to R4).
-      director: The director (R5).
-      vm: One VM (R6 to R14, R16, R17).
-      all: The rows of all hosts; those of a host that shows none do not hold.
-        The input has the rows of each host, O(wanted) the hosts of the kinds C(director) and C(vm).
-      cluster: The registrations, the mesh settings and a request from a pod (R15, R18, R19).
-  wanted:
-    description: What there should be.
-    type: raw
-    required: true
-  host:
-    description: Inventory name of the host that the rows are about.
+    default: the table is loaded
+  control_plane:
+    description: The control plane's generation, which has the rows.
     type: str
-    required: true
+    default: citadel
 """
 
 EXAMPLES = r"""
-- name: Judge the exposed Services
+- name: Judge the cluster and one VM
   ansible.builtin.debug:
-    msg: "{{ found.resources | mesh.expansion.verify_rows(scope='exposure', wanted=manifests, host='cluster') }}"
+    msg: "{{ cluster | mesh.expansion.verify_rows(vms={'web1': seen}, identities={'web1': identity}) }}"
 """
 
 RETURN = r"""
@@ -63,8 +64,11 @@ _value:
     check:
       description: How it was checked.
       type: str
+    state:
+      description: V(ok), V(FAILED), or V(not checked) with the reason in C(detail).
+      type: str
     ok:
-      description: Whether it holds.
+      description: Whether nothing is wrong.
       type: bool
     detail:
       description: What was seen, or what is wrong and how to mend it.
@@ -77,25 +81,30 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows as verify
-
-SCOPES: dict[str, t.Callable[..., list[verify.Row]]] = {
-    "exposure": verify.exposure_rows,
-    "director": verify.director_rows,
-    "vm": verify.vm_rows,
-    "cluster": verify.cluster_rows,
-    "all": verify.all_rows,
-}
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 
 
-def verify_rows(seen: t.Any, scope: str, wanted: t.Any, host: str) -> list[dict[str, t.Any]]:
+def verify_rows(
+    cluster: t.Any,
+    directors: rows.Results | None = None,
+    vms: rows.Results | None = None,
+    identities: rows.Results | None = None,
+    table: str = "the table is loaded",
+    control_plane: str = generations.DEFAULT,
+) -> list[dict[str, t.Any]]:
     """Judge what was seen."""
-    if scope not in SCOPES:
-        raise AnsibleFilterError(f"mesh.expansion.verify_rows: scope is {scope!r}; use one of {', '.join(SCOPES)}")
     try:
-        return [row._asdict() for row in SCOPES[scope](wanted, seen, host)]
-    except (KeyError, TypeError) as exc:
-        raise AnsibleFilterError(f"mesh.expansion.verify_rows: the {scope} input is incomplete: {exc!r}") from exc
+        generation = generations.generation(control_plane)
+        judged = rows.rows(generation, cluster, directors or {}, vms or {}, identities or {}, table)
+    except MeshError as exc:
+        raise AnsibleFilterError(f"mesh.expansion.verify_rows: {exc}") from exc
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise AnsibleFilterError(
+            f"mesh.expansion.verify_rows: the results are not those of the modules that it judges: {exc!r}"
+        ) from exc
+    return [row._asdict() for row in judged]
 
 
 class FilterModule:

@@ -19,6 +19,10 @@ options:
     type: list
     elements: dict
     required: true
+  control_plane:
+    description: The control plane's generation, which has the order of the rows.
+    type: str
+    default: citadel
 """
 
 EXAMPLES = r"""
@@ -40,13 +44,17 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows as verify
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import table
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 
 
-def verify_table(rows: t.Any) -> list[str]:
+def verify_table(rows: t.Any, control_plane: str = generations.DEFAULT) -> list[str]:
     """Show judged rows as lines."""
     try:
-        return verify.table(rows)
+        return table(generations.generation(control_plane), rows)
+    except MeshError as exc:
+        raise AnsibleFilterError(f"mesh.expansion.verify_table: {exc}") from exc
     except (KeyError, TypeError, ValueError) as exc:
         raise AnsibleFilterError(
             f"mesh.expansion.verify_table: needs the rows of mesh.expansion.verify_rows: {exc!r}"

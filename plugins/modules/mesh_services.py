@@ -90,135 +90,15 @@ operations:
   sample: ["create Service kube-system/kube-dns-lb", "apply Service istio-system/istio-pilot-lb"]
 """
 
-import itertools
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
-    KubeClient,
-    connect,
-    kube_auth_argument_spec,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import (
-    KubeConflict,
-    KubeDenied,
-    KubeError,
-    KubeFieldConflict,
-    KubeForbidden,
-    KubeInvalid,
-    KubeNotFound,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SERVICES
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.failures import (
-    explain,
-    only_with_ourselves,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import (
-    ExposureError,
-    parse_address,
-    parse_services,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.plan import (
-    Operation,
-    Plan,
-    missing,
-    plan_absent,
-    plan_present,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.services import (
-    LABEL_SELECTOR,
-    exposure_manifests,
-    is_ours,
-    label,
-)
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.plan import Plan
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.work import Exposer
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import dump
-
-# These are answers about one object: the others can still be written.
-_REFUSALS = (KubeConflict, KubeDenied, KubeFieldConflict, KubeForbidden, KubeInvalid, KubeNotFound)
-
-
-class Exposer:
-    """Reads, plans and writes; `written` says what was done, also when it ends in an error."""
-
-    def __init__(
-        self,
-        client: KubeClient,
-        params: t.Mapping[str, t.Any],
-        check_mode: bool = False,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._client = client
-        self._state: str = params["state"]
-        self._vip: str = params["vip"] or ""
-        self._manifests = _manifests(params)
-        self._adopt: bool = params["adopt"]
-        self._check_mode = check_mode
-        self._sleep = sleep
-        self.written: list[str] = []
-
-    def plan(self) -> Plan:
-        live = self._client.list(SERVICES, None, LABEL_SELECTOR)
-        if self._state == "absent":
-            return plan_absent(live)
-        others = [self._client.get(SERVICES, *where) for where in missing(self._manifests, live)]
-        return plan_present(self._manifests, [*live, *(found for found in others if found)], self._adopt)
-
-    def apply(self, plan: Plan) -> None:
-        """Write, in check mode without effect. Nothing is removed when something could not be applied."""
-        failures: list[KubeError] = []
-        for _where, group in itertools.groupby(plan.operations, key=lambda operation: operation.service):
-            operations = list(group)
-            if failures and operations[0].action == "delete":
-                break
-            # Without effect, the second write of a Service would not find what the first one makes of it.
-            for operation in operations[:1] if self._check_mode else operations:
-                try:
-                    self._write(operation)
-                except _REFUSALS as exc:
-                    failures.append(exc)
-                    break
-        if failures:
-            raise ExposureError(explain(failures, self._vip))
-
-    def _write(self, operation: Operation) -> None:
-        namespace, name = operation.service
-        if operation.action == "delete":
-            self._delete(operation)
-        elif operation.action == "patch":
-            self._client.patch(SERVICES, namespace, name, operation.body, dry_run=self._check_mode)
-        else:
-            self._server_side_apply(operation)
-        if not self._check_mode:
-            self.written.append(str(operation))
-
-    def _server_side_apply(self, operation: Operation) -> None:
-        namespace = operation.service[0]
-        try:
-            self._client.apply(SERVICES, namespace, operation.body, self._adopt, self._check_mode)
-        except KubeFieldConflict as exc:
-            if not only_with_ourselves(exc):
-                raise
-            self._client.apply(SERVICES, namespace, operation.body, True, self._check_mode)
-
-    def _delete(self, operation: Operation) -> None:
-        def attempt(number: int) -> None:
-            found = self._client.get(SERVICES, *operation.service) if number else operation.body
-            if found is not None and is_ours(found):
-                version = found["metadata"]["resourceVersion"]
-                self._client.delete(SERVICES, *operation.service, version, dry_run=self._check_mode)
-
-        retry_on_conflict(attempt, label(operation.service), sleep=self._sleep)
-
-
-def _manifests(params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    if params["state"] == "absent":
-        return []
-    if not params["services"]:
-        raise ExposureError("services is empty, so nothing would stay exposed. Use state: absent if that is wanted.")
-    vip = parse_address(params["vip"], "vip (exposure_vip in the role exposure)")
-    return exposure_manifests(parse_services(params["services"]), str(vip))
 
 
 def describe(plan: Plan) -> dict[str, t.Any]:

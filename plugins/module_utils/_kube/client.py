@@ -80,6 +80,8 @@ class KubeClient:
     """One connection. ``warnings`` collects what the API server says in Warning headers, each text once."""
 
     def __init__(self, api_client: t.Any) -> None:
+        # For what needs more than plain requests.
+        self.api = api_client
         self._configuration = api_client.configuration
         self._pool = api_client.rest_client.pool_manager
         self.host: str = self._configuration.host

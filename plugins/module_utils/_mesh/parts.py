@@ -41,7 +41,6 @@ PARTS: dict[str, Part] = {
     "mesh_settings": Part(lambda site: dict(site.generation.mesh_settings), ["mesh_control_plane"]),
     "mesh_configmap": Part(lambda site: site.generation.mesh_configmap, ["mesh_control_plane"]),
     "control_plane_deployment": Part(lambda site: site.generation.control_plane_deployment, ["mesh_control_plane"]),
-    "service_rows": Part(lambda site: dict(site.generation.service_rows), ["mesh_control_plane"]),
     "upstream_dns": Part(lambda site: list(site.upstream_dns), ["mesh_upstream_dns"]),
     "probe_names": Part(
         Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from kubernetes import client as kube
-from kubernetes import config as kube_config
-from kubernetes.stream import stream
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.pods import run as run_in_pod
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import PODS
 
 from lab import config, proc
 from lab.build import kubernetes
@@ -132,26 +133,17 @@ def in_pod(pod: str, *command: str) -> tuple[int, str]:
 
 
 def test_the_operator_may_exec_and_gets_streams_and_exit_code() -> None:
-    """As kubernetes.core.k8s_exec does it, with the rights of docs/rbac.yaml."""
+    """As the module verify_cluster does it, with the rights of docs/rbac.yaml."""
     with inside(SITE.netns):
-        settings = kube.Configuration()
-        kube_config.load_kube_config(str(config.state_dir() / "kubeconfig"), client_configuration=settings)
-        core = kube.CoreV1Api(kube.ApiClient(settings))
-        (pod,) = core.list_namespaced_pod("default", label_selector="app=sleep").items
-        name = pod.metadata.name if pod.metadata else None
-        response = stream(
-            core.connect_get_namespaced_pod_exec,
-            name,
-            "default",
-            command=["sh", "-c", "echo out; echo err >&2; exit 3"],
-            stdout=True,
-            stderr=True,
-            stdin=False,
-            tty=False,
-            _preload_content=False,
-        )
-        response.run_forever(timeout=20)
-    assert (response.read_stdout(), response.read_stderr(), response.returncode) == ("out\n", "err\n", 3)
+        client = connect(str(config.state_dir() / "kubeconfig"))
+        (pod,) = client.list(PODS, "default", "app=sleep")
+        name = pod["metadata"]["name"]
+        script = ["sh", "-c", "echo out; echo err >&2; exit 3"]
+        assert run_in_pod(client, "default", name, "", script, 20) == (3, "out\n", "err\n")
+        with pytest.raises(KubeError, match="has not ended after 2 s"):
+            run_in_pod(client, "default", name, "", ["sleep", "30"], 2)
+        with pytest.raises(KubeError, match="run true in pod default/none: .*none.*not found"):
+            run_in_pod(client, "default", "none", "", ["true"], 20)
 
 
 @pytest.mark.parametrize(("identity", "answer"), [(None, "000"), ("admin", "403"), ("kubelet-client", "200")], ids=str)

@@ -12,7 +12,8 @@ ROWS = {"R1": ("Pilot is exposed", "Service compared"), "R2": ("DNS is exposed",
 
 
 def result(row: str, ok: bool, host: str = "director") -> dict[str, object]:
-    return {"row": row, "what": "", "check": "", "ok": ok, "detail": "the detail", "host": host}
+    state = "ok" if ok else "FAILED"
+    return {"row": row, "what": "", "check": "", "state": state, "ok": ok, "detail": "the detail", "host": host}
 
 
 def holds(results: list[dict[str, object]]) -> dict[str, bool]:

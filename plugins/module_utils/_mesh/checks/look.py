@@ -5,72 +5,93 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pwd
-import socket
 import time
 import typing as t
 
-from ..._host import commands, paths, systemd
-from ..dns import files as dns
-from ..identity import files as identity
+from ..._host import commands
+from ..dns import look as dns
+from ..dns.settings import Settings as DnsSettings
 from ..sidecar import admin, layout
+from ..sidecar import look as sidecar
+from ..sidecar.settings import Settings as SidecarSettings
 
-UNITS = (dns.UNIT, *reversed(layout.UNITS))
-TEXTS = {
-    "kubedns": dns.KUBEDNS,
-    "resolv_conf": dns.RESOLV_CONF,
-    "hosts": dns.HOSTS,
-    "cluster_env": layout.CLUSTER_ENV,
-    "sidecar_env": layout.SIDECAR_ENV,
-}
-OWNED = (
-    layout.CERTS,
-    *(f"{layout.CERTS}/{name}" for name in ("key.pem", "cert-chain.pem", "root-cert.pem")),
-    layout.CLUSTER_ENV,
-)
 # The last approval is what counts; the agent asks once in hours.
 _JOURNAL_LINES = "2000"
 _ADMIN = ("127.0.0.1", 15000, 5)
 
 
-def look(names: t.Sequence[str], listeners: t.Sequence[str], seconds: float) -> dict[str, t.Any]:
-    """What the rows of a VM need. A file or program that is missing is what they judge: it is read as empty."""
-    seen: dict[str, t.Any] = {name: paths.read_text(path) or "" for name, path in TEXTS.items()}
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What the roles would be told, and what verification asks beside it."""
+
+    resolver: DnsSettings
+    sidecar: SidecarSettings
+    cluster_domain: str
+    # What the VM is called in messages.
+    host: str
+
+    def names(self) -> list[str]:
+        """Short names, names with the namespace, and the cluster's full ones."""
+        found = []
+        for service in self.resolver.services:
+            for name in service.get("dns_names") or ():
+                long = f"{name}.{service['namespace']}"
+                found += [name, long, f"{long}.svc.{self.cluster_domain}"]
+        return list(dict.fromkeys(found))
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """The VM as it is: what the roles' own looks see, and what only a running sidecar shows."""
+
+    resolver: dns.Seen
+    sidecar: sidecar.Seen
+    # What the program host printed, and its errors.
+    lookups: str = ""
+    lookups_error: str = ""
+    uid: str = ""
+    gid: str = ""
+    nat: str = ""
+    processes: str = ""
+    agent_log: str = ""
+    # Envoy's report, or why there is none as C(msg).
+    envoy: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+
+def look(wanted: Wanted, seconds: float) -> Seen:
+    """A file or program that is missing is what the rows judge: it is read as empty."""
+    names = wanted.names()
     lookups = (
         commands.run(["xargs", "-n", "1", "host", "-W", "3", "-t", "A"], stdin="\n".join(names)) if names else None
     )
-    units = systemd.look(UNITS)
-    seen.update(
-        hostname=socket.gethostname().split(".")[0],
+    proxy = sidecar.look(wanted.sidecar)
+    uid, gid = _account()
+    return Seen(
+        resolver=dns.look(wanted.resolver),
+        sidecar=proxy,
         lookups=lookups.stdout if lookups else "",
         lookups_error=lookups.stderr if lookups else "",
-        units={name: {"ActiveState": unit.state, "UnitFileState": unit.file_state} for name, unit in units.items()},
-        owners={
-            path: state.owner
-            for path, state in ((path, paths.read(path, content=False)) for path in OWNED)
-            if state.owner
-        },
-        package=_said("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\n", layout.PACKAGE),
+        uid=uid,
+        gid=gid,
         nat=_said("iptables-save", "-t", "nat"),
         processes=_said("ps", "-e", "-o", "args", "--no-headers", "-ww"),
         agent_log=_said("journalctl", "-u", layout.AGENT_UNIT, "-o", "cat", "--no-pager", "-n", _JOURNAL_LINES),
-        identity=identity.inspect(layout.CERTS),
-        envoy=_envoy(listeners, seconds),
-        **_account(),
+        envoy=_envoy([f"{proxy.address}_{service['port']}" for service in wanted.sidecar.services], seconds),
     )
-    return seen
 
 
 def _said(*argv: str) -> str:
     return commands.run(argv).stdout
 
 
-def _account() -> dict[str, str]:
+def _account() -> tuple[str, str]:
     try:
         found = pwd.getpwnam(layout.USER)
     except KeyError:
-        return {"uid": "", "gid": ""}
-    return {"uid": str(found.pw_uid), "gid": str(found.pw_gid)}
+        return "", ""
+    return str(found.pw_uid), str(found.pw_gid)
 
 
 def _envoy(listeners: t.Sequence[str], seconds: float) -> dict[str, t.Any]:

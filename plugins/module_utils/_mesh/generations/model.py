@@ -8,6 +8,23 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+CLUSTER, DIRECTOR, VM = "cluster", "director", "vm"
+# The check of an exposed Service, one row each.
+EXPOSURE = "exposure"
+
+
+class RowText(t.NamedTuple):
+    """One row of verification, in the order of the table."""
+
+    id: str
+    # The check that judges it, and where it looks.
+    check: str
+    scope: str
+    what: str
+    how: str
+    # Of the check C(exposure): the Service.
+    service: str = ""
+
 
 @dataclasses.dataclass(frozen=True)
 class Generation:
@@ -18,8 +35,8 @@ class Generation:
     releases: str
     # Lists of exposed Services to choose from, the default first.
     profiles: t.Sequence[str]
-    # The row of the procedure that an exposed Service carries, by the Service's name.
-    service_rows: t.Mapping[str, str]
+    # What verification judges.
+    rows: t.Sequence[RowText]
     # How the sidecar may talk to the control plane, the default first.
     control_plane_auth: t.Sequence[str]
     # Keys of the mesh document that let VMs take traffic, with their values.

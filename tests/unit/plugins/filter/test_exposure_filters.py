@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 from ansible_collections.mesh.expansion.tests.reference import procedure
 
-NAMES = ["exposed_services", "exposure_manifests", "ipvs_table"]
+NAMES = ["exposed_services", "ipvs_table"]
 
 
 def load(name):
@@ -31,8 +31,6 @@ def test_the_file_holds_the_filter_of_its_name_and_documents_it(name):
 def test_the_filters_are_the_pure_functions():
     entries = load("exposed_services").exposed_services("reference", procedure.OVERRIDES)
     assert entries == exposure.exposed_services("reference", procedure.OVERRIDES)
-    manifests = load("exposure_manifests").exposure_manifests(entries, procedure.VIP)
-    assert manifests == exposure.exposure_manifests(entries, procedure.VIP)
     assert load("ipvs_table").ipvs_table(entries, procedure.VIP, procedure.NODES) == exposure.ipvs_table(
         entries, procedure.VIP, procedure.NODES
     )
@@ -42,7 +40,6 @@ def test_the_filters_are_the_pure_functions():
     ("name", "arguments"),
     [
         ("exposed_services", ["open"]),
-        ("exposure_manifests", [[], "x"]),
         ("ipvs_table", [[], "x", {}]),
     ],
 )

@@ -19,7 +19,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure impo
     exposed_services,
     exposure_manifests,
 )
-from ansible_collections.mesh.expansion.plugins.modules.mesh_services import Exposer, describe
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.work import Exposer
+from ansible_collections.mesh.expansion.plugins.modules.mesh_services import describe
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore
 

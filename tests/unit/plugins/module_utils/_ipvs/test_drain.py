@@ -7,8 +7,6 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.filter.ipvs_drained import ipvs_drained
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import drain
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import ValidationError
 
@@ -98,9 +96,8 @@ def test_a_service_without_a_key():
         drain.node_plan([{"real_servers": []}], "192.168.0.72")
 
 
-def test_the_filter():
-    assert ipvs_drained([PILOT], ["192.168.0.72"]) == drain.drained([PILOT], ["192.168.0.72"])
-    with pytest.raises(AnsibleFilterError, match="mesh.expansion.ipvs_drained: the address of a drained node is 'x'"):
-        ipvs_drained([PILOT], ["x"])
+def test_an_address_that_is_none():
+    with pytest.raises(ValidationError, match="the address of a drained node is 'x'"):
+        drain.drained([PILOT], ["x"])
     with pytest.raises(ValidationError, match="the address of the node is 'x'"):
         drain.node_plan([PILOT], "x")

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running a program in a pod, as C(kubectl exec) does. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .client import KubeClient
+from .errors import KubeError
+
+try:
+    import kubernetes
+    import kubernetes.stream
+    import websocket
+except ImportError:
+    # The client says so before anything of this is reached.
+    pass
+
+
+class Done(t.NamedTuple):
+    rc: int
+    stdout: str
+    stderr: str
+
+
+def run(client: KubeClient, namespace: str, pod: str, container: str, argv: t.Sequence[str], seconds: float) -> Done:
+    """Run it to its end, or a KubeError that says why it could not be run."""
+    attempt = f"run {argv[0]} in pod {namespace}/{pod}"
+    options = {"container": container} if container else {}
+    core = kubernetes.client.CoreV1Api(client.api)
+    try:
+        stream = kubernetes.stream.stream(
+            core.connect_get_namespaced_pod_exec,
+            pod,
+            namespace,
+            command=list(argv),
+            stdin=False,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            _preload_content=False,
+            **options,
+        )
+        try:
+            stream.run_forever(timeout=seconds)
+            stdout, stderr = stream.read_stdout(timeout=0), stream.read_stderr(timeout=0)
+            if stream.is_open():
+                raise KubeError(f"Cannot {attempt}: it has not ended after {seconds:.0f} s.")
+            rc = stream.returncode
+        finally:
+            stream.close()
+    except kubernetes.client.exceptions.ApiException as exc:
+        raise KubeError(f"Cannot {attempt}: {_reason(exc)}") from exc
+    except (websocket.WebSocketException, OSError) as exc:
+        raise KubeError(f"Cannot {attempt}: {exc}") from exc
+    return Done(int(rc), stdout, stderr)
+
+
+def _reason(exc: t.Any) -> str:
+    """The API server's own words, where the client has them."""
+    return " ".join(str(exc.reason or exc.body or exc).split())[:300]

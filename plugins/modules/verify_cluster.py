@@ -1,0 +1,180 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify_cluster
+short_description: Check in the cluster whether everything of the mesh holds
+version_added: "1.1.0"
+author:
+  - mesh.expansion contributors (@mesh-expansion)
+description:
+  - Judges what the role P(mesh.expansion.verify#role) reports of the cluster, and changes nothing.
+  - What M(mesh.expansion.mesh_services), M(mesh.expansion.istio_register) and M(mesh.expansion.istio_mesh_config) would
+    still do is a fault.
+  - Sends a request to each HTTP port of each VM service from a pod, with C(curl).
+  - Needs the right to read Services, Endpoints, the ConfigMap, the Deployment and pods, and to create C(pods/exec).
+extends_documentation_fragment:
+  - mesh.expansion._kube_auth
+  - mesh.expansion._attributes.info
+options:
+  vip:
+    description: The virtual address.
+    type: str
+    required: true
+  services:
+    description: The exposed services, as P(mesh.expansion.exposed_services#filter) returns them.
+    type: list
+    elements: dict
+    required: true
+  registrations:
+    description: The registrations, as M(mesh.expansion.istio_register) takes them in its option C(services).
+    type: list
+    elements: dict
+    default: []
+  istio_namespace:
+    description: Namespace of the control plane.
+    type: str
+    default: istio-system
+  cluster_domain:
+    description: The cluster's DNS domain.
+    type: str
+    default: cluster.local
+  mesh:
+    description: The mesh settings, with the options of M(mesh.expansion.istio_mesh_config).
+    type: dict
+    required: true
+    suboptions:
+      settings:
+        description: Keys with their values.
+        type: dict
+        default: {}
+      name:
+        description: The ConfigMap.
+        type: str
+        default: istio
+      key:
+        description: Its key.
+        type: str
+        default: mesh
+  deployment:
+    description: The Deployment that reads the mesh settings.
+    type: str
+    default: istio-pilot
+  client:
+    description: The pod that requests are sent from.
+    type: dict
+    default: {namespace: default, selector: app=sleep}
+    suboptions:
+      namespace:
+        description: Its namespace.
+        type: str
+        default: default
+      selector:
+        description: A label selector; the first running pod is taken.
+        type: str
+        default: app=sleep
+      container:
+        description: The container with C(curl); the first one when it is not given.
+        type: str
+  expect:
+    description: What each answer must contain; any answer with a status below 400 when it is empty.
+    type: str
+    default: ""
+seealso:
+  - module: mesh.expansion.verify_vm
+  - plugin: mesh.expansion.verify_rows
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster
+  mesh.expansion.verify_cluster:
+    kubeconfig: ~/.kube/config
+    vip: 192.0.2.62
+    services: "{{ 'secure' | mesh.expansion.exposed_services }}"
+    mesh:
+      settings: {disablePolicyChecks: true}
+  delegate_to: localhost
+  run_once: true
+  register: cluster
+"""
+
+RETURN = r"""
+checks:
+  description:
+    - What each check found, with the C(host) or C(service) that it is about. C(problems) is empty when it holds,
+      C(good) is what there is to say then, and C(unchecked) says why it could not be checked.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {check: registration, host: web1, service: "", problems: [], good: "default/web -> 192.0.2.81", unchecked: ""}
+names:
+  description: Which name must answer which address on a VM.
+  returned: success
+  type: dict
+  sample: {istio-pilot: 192.0.2.62, istio-pilot.istio-system.svc.cluster.local: 10.96.40.1}
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils._kube import pods
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.cluster import REQUEST_SECONDS, look
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
+
+
+def argument_spec() -> dict[str, t.Any]:
+    mesh = {
+        "settings": {"type": "dict", "default": {}},
+        "name": {"type": "str", "default": "istio"},
+        "key": {"type": "str", "default": "mesh", "no_log": False},
+    }
+    client = {
+        "namespace": {"type": "str", "default": "default"},
+        "selector": {"type": "str", "default": "app=sleep"},
+        "container": {"type": "str"},
+    }
+    return {
+        "vip": {"type": "str", "required": True},
+        "services": {"type": "list", "elements": "dict", "required": True},
+        "registrations": {"type": "list", "elements": "dict", "default": []},
+        "istio_namespace": {"type": "str", "default": "istio-system"},
+        "cluster_domain": {"type": "str", "default": "cluster.local"},
+        "mesh": {"type": "dict", "required": True, "options": mesh},
+        "deployment": {"type": "str", "default": "istio-pilot"},
+        "client": {
+            "type": "dict",
+            "default": {"namespace": "default", "selector": "app=sleep"},
+            "options": client,
+        },
+        "expect": {"type": "str", "default": ""},
+        **kube_auth_argument_spec(),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    try:
+        client = connect(module.params["kubeconfig"], module.params["context"])
+        found = look(
+            client,
+            module.params,
+            lambda namespace, pod, container, argv: pods.run(
+                client, namespace, pod, container, argv, REQUEST_SECONDS + 5
+            ),
+        )
+    except (ExposureError, KubeError, RegistrationError) as exc:
+        module.fail_json(msg=f"Cannot check the cluster: {exc}")
+    module.exit_json(changed=False, **found)
+
+
+if __name__ == "__main__":
+    main()
