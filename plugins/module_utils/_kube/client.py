@@ -106,12 +106,14 @@ class KubeClient:
         return self._request("GET", "list", resource, namespace, None, query=query).get("items") or []
 
     def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
-        """Create; KubeConflict when the object exists."""
+        """Create; KubeConflict when it exists. A subresource: KubeNotFound when there is no such object."""
         body = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
         name = (body.get("metadata") or {}).get("name")
         try:
             return self._request("POST", "create", resource, namespace, name, body=body)
         except KubeNotFound as exc:
+            if resource.subresource:
+                raise
             # Not a race: the collection itself is unknown, that is, the namespace is missing.
             raise KubeInvalid(f"{exc} Create the namespace first.") from exc
 
@@ -209,7 +211,7 @@ class KubeClient:
         accept: str = _JSON,
         content_type: str = _JSON,
     ) -> Object:
-        path = resource.path(namespace, None if method == "POST" else name)
+        path = resource.path(namespace, name if method != "POST" or resource.subresource else None)
         attempt = f"{verb} {resource.describe(namespace, name)}"
         try:
             return self._send(method, path, body, accept, attempt, query, content_type)
@@ -236,12 +238,13 @@ class KubeClient:
         group = f" in API group {resource.group}" if resource.group else ""
         where = f" in namespace {namespace}" if namespace else ""
         rights = f"the verb{'s' if len(verbs) > 1 else ''} {' and '.join(repr(item) for item in verbs)}"
-        what = f"'{resource.plural}'{group}{where}"
+        what = f"'{resource.right}'{group}{where}"
         return KubeForbidden(f"{exc} Give the user of this kubeconfig {rights} on {what}.")
 
     def _allowed(self, verb: str, resource: Resource, namespace: str | None, name: str | None) -> bool:
         try:
-            return self.can_i(verb, resource.group, resource.plural, namespace or "", name or "")[0]
+            what = (resource.group, resource.plural, namespace or "", name or "", resource.subresource)
+            return self.can_i(verb, *what)[0]
         except KubeError:
             return False
 

@@ -20,10 +20,17 @@ class Resource(t.NamedTuple):
     plural: str
     kind: str
     namespaced: bool = True
+    # A part of each object that has a path of its own.
+    subresource: str = ""
 
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def right(self) -> str:
+        """As roles name it."""
+        return f"{self.plural}/{self.subresource}" if self.subresource else self.plural
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
@@ -31,7 +38,7 @@ class Resource(t.NamedTuple):
             parts += ["namespaces", namespace]
         parts.append(self.plural)
         if name:
-            parts.append(name)
+            parts += [name, self.subresource] if self.subresource else [name]
         return "/" + "/".join(quote(part, safe="") for part in parts)
 
     def describe(self, namespace: str | None = None, name: str | None = None) -> str:
@@ -43,9 +50,12 @@ SERVICES = Resource("", "v1", "services", "Service")
 ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+SERVICE_ACCOUNT_TOKENS = SERVICE_ACCOUNTS._replace(kind="token of ServiceAccount", subresource="token")
 PODS = Resource("", "v1", "pods", "Pod")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+WORKLOAD_GROUPS = Resource("networking.istio.io", "v1", "workloadgroups", "WorkloadGroup")
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io",
     "v1",

@@ -18,6 +18,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     DEPLOYMENTS,
     NAMESPACES,
     SECRETS,
+    SERVICE_ACCOUNT_TOKENS,
     SERVICES,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import (
@@ -137,6 +138,26 @@ def test_create_completes_the_object(server, client):
     _method, path, _headers, body = server.requests[0]
     assert path == "/apis/apps/v1/namespaces/x/deployments"
     assert body == {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "y"}}
+
+
+def test_a_subresource_is_created_below_its_object(server, client):
+    server.answer(201, {"status": {}})
+    client.create(SERVICE_ACCOUNT_TOKENS, "shop", {"kind": "TokenRequest", "metadata": {"name": "web"}})
+    method, path, _headers, body = server.requests[0]
+    assert (method, path) == ("POST", "/api/v1/namespaces/shop/serviceaccounts/web/token")
+    assert body["kind"] == "TokenRequest"
+    server.answer(404, {"message": 'serviceaccounts "web" not found'})
+    with pytest.raises(errors.KubeNotFound, match="Cannot create token of ServiceAccount web in namespace shop"):
+        client.create(SERVICE_ACCOUNT_TOKENS, "shop", {"metadata": {"name": "web"}})
+
+
+def test_a_missing_right_on_a_subresource_is_named_in_full(server, client):
+    server.answer(403, {"message": "no"})
+    server.answer(201, {"status": {"allowed": False}})
+    with pytest.raises(errors.KubeForbidden, match="the verb 'create' on 'serviceaccounts/token' in namespace shop"):
+        client.create(SERVICE_ACCOUNT_TOKENS, "shop", {"metadata": {"name": "web"}})
+    asked = server.requests[1][3]["spec"]["resourceAttributes"]
+    assert (asked["resource"], asked["subresource"], asked["name"]) == ("serviceaccounts", "token", "web")
 
 
 def test_replace_needs_a_version(client):
