@@ -45,6 +45,7 @@ options:
       - upstream_dns
       - probe_names
       - exposed_services
+      - exposure_backend
       - sidecar_package
       - sidecar_packages
       - sidecar_checksum

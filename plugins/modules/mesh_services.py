@@ -52,6 +52,19 @@ options:
       - Required with O(state=present), and not empty.
     type: list
     elements: dict
+  backend:
+    description:
+      - How the nodes are made to accept the virtual address. kube-proxy makes the same rules of both.
+      - V(external_ips) sets C(spec.externalIPs), which is deprecated since Kubernetes 1.36 and which administrators can
+        switch off.
+      - V(load_balancer) makes Services of type LoadBalancer, of a class that no controller takes
+        (C(mesh.expansion/director)), without node ports, and writes the status that a controller would write. Needs
+        Kubernetes 1.30, and the right to patch C(services/status).
+      - V(auto) is V(load_balancer) where the API server serves all its fields, else V(external_ips).
+      - When a Service changes from one to the other it has both for some seconds, so that no connection is lost.
+    type: str
+    choices: [auto, external_ips, load_balancer]
+    default: external_ips
   adopt:
     description:
       - Take over Services of the same names that do not carry the labels, and fields that another writer owns.
@@ -83,7 +96,8 @@ RETURN = r"""
 operations:
   description:
     - The writes, in order; in check mode those that would be made. After a failure those that were made before it.
-    - C(create) and C(apply) are server-side applies, C(patch) takes out what others added.
+    - C(create) and C(apply) are server-side applies, C(patch) takes out what others added, C(status) is written as a
+      load balancer's controller would.
   returned: always
   type: list
   elements: str
@@ -95,6 +109,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.backends import BACKENDS, EXTERNAL_IPS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import ExposureError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.plan import Plan
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.work import Exposer
@@ -115,6 +130,7 @@ def argument_spec() -> dict[str, t.Any]:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "vip": {"type": "str"},
         "services": {"type": "list", "elements": "dict"},
+        "backend": {"type": "str", "choices": list(BACKENDS), "default": EXTERNAL_IPS},
         "adopt": {"type": "bool", "default": False},
         **kube_auth_argument_spec(),
     }

@@ -30,6 +30,11 @@ options:
     type: list
     elements: dict
     required: true
+  backend:
+    description: How they are exposed, the option O(mesh.expansion.mesh_services#module:backend).
+    type: str
+    choices: [auto, external_ips, load_balancer]
+    default: external_ips
   registrations:
     description: The registrations, as M(mesh.expansion.istio_register) takes them in its option C(services).
     type: list
@@ -127,6 +132,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube import pods
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.cluster import REQUEST_SECONDS, look
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.backends import BACKENDS, EXTERNAL_IPS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import ExposureError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
 
@@ -145,6 +151,7 @@ def argument_spec() -> dict[str, t.Any]:
     return {
         "vip": {"type": "str", "required": True},
         "services": {"type": "list", "elements": "dict", "required": True},
+        "backend": {"type": "str", "choices": list(BACKENDS), "default": EXTERNAL_IPS},
         "registrations": {"type": "list", "elements": "dict", "default": []},
         "istio_namespace": {"type": "str", "default": "istio-system"},
         "cluster_domain": {"type": "str", "default": "cluster.local"},

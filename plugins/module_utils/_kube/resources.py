@@ -47,6 +47,7 @@ class Resource(t.NamedTuple):
 
 
 SERVICES = Resource("", "v1", "services", "Service")
+SERVICE_STATUS = SERVICES._replace(kind="status of Service", subresource="status")
 ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")

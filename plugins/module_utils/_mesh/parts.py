@@ -46,6 +46,7 @@ PARTS: dict[str, Part] = {
         Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]
     ),
     "exposed_services": Part(Site.exposed_services, _EXPOSED),
+    "exposure_backend": Part(lambda site: site.exposure_backend, ["mesh_exposure_backend", "mesh_control_plane"]),
     "sidecar_package": Part(lambda site: site.sidecar_package, ["mesh_sidecar_package"]),
     "sidecar_packages": Part(lambda site: dict(site.packages), hosts=True),
     "sidecar_checksum": Part(lambda site: site.sidecar_checksum, ["mesh_sidecar_checksum"]),

@@ -13,6 +13,7 @@ import typing as t
 from . import generations, networks
 from .errors import MeshError
 from .exposure import ExposureError, exposed_services
+from .exposure.backends import BACKENDS
 from .generations.model import Generation
 
 Read = t.Callable[[str], t.Any]
@@ -66,6 +67,7 @@ class Site:
     profile: str
     overrides: t.Mapping[str, t.Any]
     own_services: t.Sequence[t.Any]
+    exposure_backend: str
     istio_namespace: str
     dns_namespace: str
     cluster_domain: str
@@ -162,6 +164,7 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         profile=choice("mesh_exposed_profile", generation.profiles),
         overrides=read("mesh_exposed_overrides") or {},
         own_services=read("mesh_exposed_services") or [],
+        exposure_backend=choice("mesh_exposure_backend", _first(generation.exposure_backend, BACKENDS)),
         istio_namespace=text("mesh_istio_namespace", "istio-system"),
         dns_namespace=text("mesh_dns_namespace", "kube-system"),
         cluster_domain=text("mesh_cluster_domain", "cluster.local"),
@@ -182,6 +185,11 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
     if not {problem.variable for problem in problems} & set(_OF_EXPOSURE):
         problems += _exposed(site)
     return dataclasses.replace(site, problems=tuple(dict.fromkeys(problems)))
+
+
+def _first(default: str, values: t.Sequence[str]) -> list[str]:
+    """The choices, the default in front."""
+    return [default, *(value for value in values if value != default)]
 
 
 def _texts(value: t.Any) -> list[str]:

@@ -9,10 +9,15 @@ import copy
 import json
 from typing import Any
 
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeConflict, KubeNotFound
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import (
+    KubeConflict,
+    KubeInvalid,
+    KubeNotFound,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
     ENDPOINTS,
     FIELD_MANAGER,
+    SERVICE_STATUS,
     SERVICES,
     Resource,
 )
@@ -77,7 +82,16 @@ class FakeStore:
         parts = fake_apply.unflatten(flat)
         metadata = {**live["metadata"], "labels": parts["labels"]}
         self.owners[key] = owners
-        return self.put(SERVICES, key[1], {"metadata": metadata, "spec": parts["spec"]})
+        # Only a load balancer has a status to lose.
+        kept = parts["spec"].get("type") == "LoadBalancer" and live.get("status")
+        status = {"status": live["status"]} if kept else {}
+        return self.put(SERVICES, key[1], {"metadata": metadata, "spec": parts["spec"], **status})
+
+    def merge_status(self, namespace: str, name: str, patch: Json) -> Json:
+        live = self.objects[(SERVICES.plural, namespace, name)]
+        if live["spec"].get("type") != "LoadBalancer":
+            raise KubeInvalid("status.loadBalancer: may only be used when spec.type is LoadBalancer")
+        return self.put(SERVICES, namespace, _merged(live, patch))
 
 
 class FakeKube:
@@ -88,6 +102,7 @@ class FakeKube:
         self.before_write = before_write
         self.warnings: list[str] = []
         self.host = "https://fake:6443"
+        self.version = "v1.20.2"
         self.dry_runs: list[tuple[str, Key]] = []
         self.allowed: Any = lambda **_attributes: True
 
@@ -127,7 +142,10 @@ class FakeKube:
         body: Json,
         dry_run: bool = False,
     ) -> Json:
-        assert resource is SERVICES
+        assert resource in (SERVICES, SERVICE_STATUS)
+        if resource is SERVICE_STATUS:
+            self._begin("status", resource, namespace, name, dry_run)
+            return self._target(dry_run).merge_status(namespace, name, body)
         self._begin("patch", resource, namespace, name, dry_run)
         return self._target(dry_run).merge(namespace, name, body)
 
@@ -173,7 +191,7 @@ class FakeKube:
         return bool(ok), "" if ok else "no rule allows it"
 
     def server_version(self) -> str:
-        return "v1.20.2"
+        return self.version
 
     def _begin(self, action: str, resource: Resource, namespace: str, name: str, dry_run: bool = False) -> Key:
         key = (resource.plural, namespace, name)

@@ -50,9 +50,9 @@ class Said(t.NamedTuple):
 
 def look(client: KubeClient, options: Mapping, run_in_pod: RunInPod) -> dict[str, t.Any]:
     """All of it. What one check cannot read is its own row's fault, and hides no other."""
-    services, batch = options["services"], parse_registrations(options["registrations"])
+    batch = parse_registrations(options["registrations"])
     said = [
-        *_exposure(client, options["vip"], services),
+        *_exposure(client, options),
         *(
             Said("registration", found, endpoint.host or endpoint.address)
             for registration in batch
@@ -64,12 +64,14 @@ def look(client: KubeClient, options: Mapping, run_in_pod: RunInPod) -> dict[str
     return {"checks": [item.as_dict() for item in said], "names": _names(client, options)}
 
 
-def _exposure(client: KubeClient, vip: str, services: list[dict[str, t.Any]]) -> t.Iterator[Said]:
+def _exposure(client: KubeClient, options: Mapping) -> t.Iterator[Said]:
     """R1 to R4: what mesh_services would do, a row for each exposed Service."""
-    wanted = {identity(manifest): manifest for manifest in exposure_manifests(services, vip)}
+    vip = options["vip"]
+    wanted = {identity(manifest): manifest for manifest in exposure_manifests(options["services"], vip)}
+    asked = {name: options[name] for name in ("vip", "services", "backend")}
     try:
         # A Service that does not carry our labels is not as it should be; it is no reason not to look at the others.
-        plan = Exposer(client, {"state": "present", "vip": vip, "services": services, "adopt": True}).plan()
+        plan = Exposer(client, {**asked, "state": "present", "adopt": True}).plan()
     except KubeUnreachable:
         raise
     except (ExposureError, KubeError) as exc:

@@ -10,24 +10,30 @@ from __future__ import annotations
 
 import typing as t
 
+from . import backends
 from .model import ExposureError
 from .ownership import Ownership, label_path, ownership, port_key, port_path, wanted_fields
 from .services import Identity, JsonObject, identity, is_ours, label
 
 
 class Operation(t.NamedTuple):
-    """One write: `create` and `apply` are server-side applies, `patch` is a merge patch."""
+    """One write: `create` and `apply` are server-side applies, `patch` and `status` merge patches. `settle` waits."""
 
     action: str
     service: Identity
     body: JsonObject
 
     def __str__(self) -> str:
+        if self.action == "settle":
+            return f"wait {backends.SETTLE_SECONDS} s for the nodes"
         return f"{self.action} {label(self.service)}"
 
 
+_SETTLE = Operation("settle", ("", ""), {})
+
+
 class Plan(t.NamedTuple):
-    """The writes, service after service; and what they make of which objects."""
+    """The writes, service after service; what has to wait for the nodes; and what they make of which objects."""
 
     operations: t.List[Operation]
     before: t.Dict[str, JsonObject]
@@ -52,20 +58,26 @@ def plan_present(manifests: t.Sequence[JsonObject], live: t.Sequence[JsonObject]
             "(exposure_adopt: true in the role exposure)."
         )
     operations: t.List[Operation] = []
+    # What takes the former way of exposure away.
+    later: t.List[Operation] = []
     before: t.Dict[str, JsonObject] = {}
     after: t.Dict[str, JsonObject] = {}
     for where, manifest in wanted.items():
         service = found.get(where)
         if service is None:
-            operations.append(Operation("create", where, manifest))
+            operations += [Operation("create", where, manifest), *_status(manifest, {})]
             after[label(where)] = visible(manifest)
             continue
-        needed = _changes(manifest, service)
+        both = backends.meanwhile(manifest, service)
+        needed = [*_changes(both or manifest, service), *_status(manifest, service)]
         operations += needed
+        if both:
+            later.append(Operation("apply", where, manifest))
         before[label(where)] = visible(service)
-        after[label(where)] = visible(_settled(manifest, service) if needed else service)
+        after[label(where)] = visible(_settled(manifest, service) if needed or both else service)
     stale = plan_absent([service for where, service in found.items() if where not in wanted])
-    return Plan(operations + stale.operations, {**before, **stale.before}, after)
+    settled = [_SETTLE, *later] if later else []
+    return Plan([*operations, *settled, *stale.operations], {**before, **stale.before}, after)
 
 
 def plan_absent(live: t.Sequence[JsonObject]) -> Plan:
@@ -76,6 +88,12 @@ def plan_absent(live: t.Sequence[JsonObject]) -> Plan:
         before={label(identity(service)): visible(service) for service in ours},
         after={},
     )
+
+
+def _status(manifest: JsonObject, service: JsonObject) -> t.List[Operation]:
+    if not backends.lacks_status(manifest, service):
+        return []
+    return [Operation("status", identity(manifest), {"status": manifest["status"]})]
 
 
 def _changes(manifest: JsonObject, service: JsonObject) -> t.List[Operation]:
@@ -131,9 +149,12 @@ def _settled(manifest: JsonObject, service: JsonObject) -> JsonObject:
         key = port_key(port)
         kept = {field: value for field, value in present.get(key, {}).items() if port_path(key, field) not in gone}
         ports.append({**kept, **port})
+    now = service.get("spec") or {}
+    spec = {field: value for field, value in now.items() if ("f:spec", f"f:{field}") not in gone}
     return {
         "metadata": {**service["metadata"], "labels": {**labels, **manifest["metadata"]["labels"]}},
-        "spec": {**(service.get("spec") or {}), **manifest["spec"], "ports": ports},
+        "spec": {**spec, **manifest["spec"], "ports": ports},
+        "status": manifest.get("status") or {},
     }
 
 
@@ -145,4 +166,5 @@ def visible(service: JsonObject) -> JsonObject:
     """What a reader of a diff wants to see: no bookkeeping of the server."""
     metadata = service["metadata"]
     shown = {key: metadata[key] for key in ("name", "namespace", "labels", "annotations") if metadata.get(key)}
-    return {"metadata": shown, "spec": service.get("spec") or {}}
+    status = {"status": service["status"]} if (service.get("status") or {}).get("loadBalancer") else {}
+    return {"metadata": shown, "spec": service.get("spec") or {}, **status}

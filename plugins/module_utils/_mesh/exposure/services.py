@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import backends
 from .model import Entry, parse_address
 
 JsonObject = t.Dict[str, t.Any]
@@ -20,7 +21,7 @@ MANAGED_BY = {
 LABEL_SELECTOR = ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
 
 
-def exposure_manifests(services: t.Sequence[Entry], vip: str) -> list[JsonObject]:
+def exposure_manifests(services: t.Sequence[Entry], vip: str, backend: str = backends.EXTERNAL_IPS) -> list[JsonObject]:
     """The Kubernetes Services that make the nodes accept what the director sends them for the virtual address."""
     address = str(parse_address(vip, "the virtual address"))
     manifests = []
@@ -30,23 +31,18 @@ def exposure_manifests(services: t.Sequence[Entry], vip: str) -> list[JsonObject
             item = {"name": port["name"]} if port["name"] else {}
             item.update(port=port["port"], protocol=port["protocol"], targetPort=port["target_port"])
             ports.append(item)
-        manifests.append(
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {
-                    "name": entry["name"],
-                    "namespace": entry["namespace"],
-                    "labels": {**entry["labels"], **MANAGED_BY},
-                },
-                "spec": {
-                    "type": "ClusterIP",
-                    "externalIPs": [address],
-                    "selector": dict(entry["selector"]),
-                    "ports": ports,
-                },
-            }
-        )
+        manifest: JsonObject = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": entry["name"],
+                "namespace": entry["namespace"],
+                "labels": {**entry["labels"], **MANAGED_BY},
+            },
+            "spec": {**backends.spec(backend, address), "selector": dict(entry["selector"]), "ports": ports},
+        }
+        status = backends.status(backend, address)
+        manifests.append({**manifest, "status": status} if status else manifest)
     return manifests
 
 

@@ -19,8 +19,9 @@ from ..._kube.errors import (
     KubeInvalid,
     KubeNotFound,
 )
-from ..._kube.resources import SERVICES
+from ..._kube.resources import SERVICE_STATUS, SERVICES
 from ..._kube.retry import retry_on_conflict
+from . import backends
 from .failures import explain, only_with_ourselves
 from .model import ExposureError, parse_address, parse_services
 from .plan import Operation, Plan, missing, plan_absent, plan_present
@@ -42,7 +43,7 @@ class Exposer:
         self._client = client
         self._state: str = params["state"]
         self._vip: str = params["vip"] or ""
-        self._manifests = _manifests(params)
+        self._manifests = _manifests(params, client.server_version)
         self._adopt: bool = params["adopt"]
         self._check_mode = check_mode
         self._sleep = sleep
@@ -60,8 +61,14 @@ class Exposer:
         failures: list[KubeError] = []
         for _where, group in itertools.groupby(plan.operations, key=lambda operation: operation.service):
             operations = list(group)
-            if failures and operations[0].action == "delete":
+            # From here on the former way is taken away, and what is not wanted any more.
+            if operations[0].action in ("settle", "delete") and failures:
                 break
+            if operations[0].action == "settle":
+                if self._check_mode:
+                    continue
+                self._sleep(backends.SETTLE_SECONDS)
+                continue
             # Without effect, the second write of a Service would not find what the first one makes of it.
             for operation in operations[:1] if self._check_mode else operations:
                 try:
@@ -76,8 +83,9 @@ class Exposer:
         namespace, name = operation.service
         if operation.action == "delete":
             self._delete(operation)
-        elif operation.action == "patch":
-            self._client.patch(SERVICES, namespace, name, operation.body, dry_run=self._check_mode)
+        elif operation.action in ("patch", "status"):
+            resource = SERVICE_STATUS if operation.action == "status" else SERVICES
+            self._client.patch(resource, namespace, name, operation.body, dry_run=self._check_mode)
         else:
             self._server_side_apply(operation)
         if not self._check_mode:
@@ -85,12 +93,14 @@ class Exposer:
 
     def _server_side_apply(self, operation: Operation) -> None:
         namespace = operation.service[0]
+        # The status is written by itself.
+        body = {key: value for key, value in operation.body.items() if key != "status"}
         try:
-            self._client.apply(SERVICES, namespace, operation.body, self._adopt, self._check_mode)
+            self._client.apply(SERVICES, namespace, body, self._adopt, self._check_mode)
         except KubeFieldConflict as exc:
             if not only_with_ourselves(exc):
                 raise
-            self._client.apply(SERVICES, namespace, operation.body, True, self._check_mode)
+            self._client.apply(SERVICES, namespace, body, True, self._check_mode)
 
     def _delete(self, operation: Operation) -> None:
         def attempt(number: int) -> None:
@@ -102,10 +112,13 @@ class Exposer:
         retry_on_conflict(attempt, label(operation.service), sleep=self._sleep)
 
 
-def _manifests(params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def _manifests(params: t.Mapping[str, t.Any], server_version: t.Callable[[], str]) -> list[dict[str, t.Any]]:
     if params["state"] == "absent":
         return []
     if not params["services"]:
         raise ExposureError("services is empty, so nothing would stay exposed. Use state: absent if that is wanted.")
     vip = parse_address(params["vip"], "vip (exposure_vip in the role exposure)")
-    return exposure_manifests(parse_services(params["services"]), str(vip))
+    backend = params["backend"]
+    if backend == backends.AUTO:
+        backend = backends.choose(backend, server_version())
+    return exposure_manifests(parse_services(params["services"]), str(vip), backend)

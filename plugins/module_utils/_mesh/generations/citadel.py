@@ -55,6 +55,8 @@ CITADEL = Generation(
     name="citadel",
     releases="Istio 1.0 to 1.4",
     profiles=("secure", "reference"),
+    # As the procedure has it.
+    exposure_backend="external_ips",
     rows=_ROWS,
     control_plane_auth=("MUTUAL_TLS", "NONE"),
     # VMs do not reach Mixer: the proxy makes no policy checks, would let requests pass if it

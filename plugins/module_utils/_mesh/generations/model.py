@@ -35,6 +35,8 @@ class Generation:
     releases: str
     # Lists of exposed Services to choose from, the default first.
     profiles: t.Sequence[str]
+    # How the nodes are made to accept the virtual address, unless the site says otherwise.
+    exposure_backend: str
     # What verification judges.
     rows: t.Sequence[RowText]
     # How the sidecar may talk to the control plane, the default first.

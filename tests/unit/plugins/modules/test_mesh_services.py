@@ -26,7 +26,7 @@ from tests.unit.plugins.fake_kube import FakeKube, FakeStore
 
 VIP = "192.168.0.62"
 REFERENCE = exposed_services("reference")
-PARAMS = {"state": "present", "vip": VIP, "services": REFERENCE, "adopt": False}
+PARAMS = {"state": "present", "vip": VIP, "services": REFERENCE, "backend": "external_ips", "adopt": False}
 PILOT = ("services", "istio-system", "istio-pilot-lb")
 
 

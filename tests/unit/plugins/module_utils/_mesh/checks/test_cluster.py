@@ -37,6 +37,7 @@ REGISTRATION = {
 OPTIONS: dict[str, Any] = {
     "vip": VIP,
     "services": SERVICES_WANTED,
+    "backend": "external_ips",
     "registrations": [REGISTRATION],
     "istio_namespace": "istio-system",
     "cluster_domain": "cluster.local",
