@@ -13,7 +13,8 @@ import yaml
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import ExposureError, exposed_services
-from ansible_collections.mesh.expansion.plugins.modules.mesh_services import Exposer, describe
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.work import Exposer
+from ansible_collections.mesh.expansion.plugins.modules.mesh_services import describe
 from ansible_collections.mesh.expansion.tests.reference import procedure
 from kubernetes import client
 
@@ -27,7 +28,8 @@ POLICY = "no-external-addresses"
 
 def run(kubeconfig: Path | None = None, check: bool = False, **options: Any) -> list[str]:
     """What one execution of the module does, in this process; converge.yml executes it through Ansible."""
-    params = {"state": "present", "vip": procedure.VIP, "services": LISTED, "adopt": False, **options}
+    given = {"state": "present", "vip": procedure.VIP, "services": LISTED, "backend": "external_ips", "adopt": False}
+    params = {**given, **options}
     exposer = Exposer(connect(str(kubeconfig or lab_state.LAB / "kubeconfig")), params, check)
     plan = exposer.plan()
     exposer.apply(plan)

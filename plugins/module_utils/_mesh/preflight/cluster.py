@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..exposure.backends import EXTERNAL_IPS
 from ..site import Site
 
 JsonObject = t.Dict[str, t.Any]
@@ -19,6 +20,12 @@ def required_access(site: Site, configmap: str, deployment: str) -> list[JsonObj
         # exposure: finds its Services by label in all namespaces, applies them server-side.
         _right("services", ["list"]),
         *(_right("services", ["get", "create", "patch", "delete"], namespace) for namespace in sorted({istio, dns})),
+        # A load balancer's status, which no controller writes here.
+        *(
+            {**_right("services", ["patch"], namespace), "subresource": "status"}
+            for namespace in sorted({istio, dns})
+            if site.exposure_backend != EXTERNAL_IPS
+        ),
         # registration
         *(
             _right(resource, ["get", "create", "update", "delete"], namespace)
