@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .client import KubeClient
@@ -59,5 +60,7 @@ def run(client: KubeClient, namespace: str, pod: str, container: str, argv: t.Se
 
 
 def _reason(exc: t.Any) -> str:
-    """The API server's own words, where the client has them."""
-    return " ".join(str(exc.reason or exc.body or exc).split())[:300]
+    """The API server's own words. The client hands on the whole answer to its handshake, with headers."""
+    text = " ".join(str(exc.reason or exc.body or exc).split())
+    said = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
+    return said.group(1).replace('\\"', '"') if said else text.split(" -+-+- ")[0][:300]
