@@ -21,8 +21,9 @@ Json = dict[str, Any]
 COMMON = ("packages", "addresses", "sysctls")
 # Set by Kubernetes, by a clock, or by an allocation.
 UNSTABLE = frozenset({"deployment.kubernetes.io/revision", "endpoints.kubernetes.io/last-change-trigger-time"})
-# The value is a resourceVersion.
+# The value is a resourceVersion, or made of one.
 COUNTED = frozenset({"mesh.expansion/mesh-settings-edit"})
+FINGERPRINT = "mesh.expansion/mesh-settings"
 ALLOCATED = ("clusterIP", "clusterIPs")
 
 
@@ -82,6 +83,9 @@ def readable(item: Json) -> Json:
             found[part] = item[part]
     if isinstance(found.get("spec"), dict):
         found["spec"] = {name: _allocated(name, value) for name, value in found["spec"].items()}
+        of_pods = found["spec"].get("template", {}).get("metadata", {}).get("annotations") or {}
+        if FINGERPRINT in of_pods:
+            of_pods[FINGERPRINT] = "a fingerprint"
     return {part: value for part, value in found.items() if value not in ({}, [], None)}
 
 

@@ -152,6 +152,8 @@ def chains() -> list[str]:
 
 
 def ipvs_settings() -> dict[str, str]:
+    # Joining loads the module, and it stays; without it there would be nothing to compare the settings with.
+    subprocess.run(["modprobe", "ip_vs"], capture_output=True, check=False)
     return {path.name: path.read_text().strip() for path in sorted(Path("/proc/sys/net/ipv4/vs").glob("*"))}
 
 
