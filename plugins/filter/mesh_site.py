@@ -49,6 +49,7 @@ options:
       - sidecar_package
       - sidecar_packages
       - sidecar_checksum
+      - sidecar_allow_downgrade
       - kubeconfig
       - context
       - client

@@ -29,6 +29,10 @@ options:
     description: URL of the sidecar package, which a VM will fetch. Nothing is fetched when it is empty.
     type: str
     default: ""
+  allow_downgrade:
+    description: Whether the installed sidecar package of a VM may give way to an older one.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
 """
@@ -67,14 +71,21 @@ package:
   description: What M(mesh.expansion.deb_package_info) returns of O(package), and the URL itself as C(source).
   returned: for a VM, with O(package)
   type: dict
+installed:
+  description: Version of the installed sidecar package that no older one may replace; empty without a package, and with
+    O(allow_downgrade).
+  returned: for a VM
+  type: str
+  sample: 1.0.5
 """
 
 import ipaddress
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._host import addresses, arp, deb_source, system
+from ansible_collections.mesh.expansion.plugins.module_utils._host import addresses, arp, deb_source, packages, system
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 
 SECONDS = 20
 
@@ -97,12 +108,22 @@ def probe(vip: str) -> dict[str, t.Any] | None:
     return seen
 
 
-def look(kinds: t.Sequence[str], vip: str, package: str) -> dict[str, t.Any]:
+def installed() -> str:
+    """Version of the sidecar package; a host without dpkg has none, and the findings say that it is not supported."""
+    try:
+        return packages.installed().get(layout.PACKAGE, "")
+    except HostError:
+        return ""
+
+
+def look(kinds: t.Sequence[str], vip: str, package: str, allow_downgrade: bool) -> dict[str, t.Any]:
     seen: dict[str, t.Any] = {"system": system.facts()}
     if "director" in kinds:
         seen.update(ip_vs=system.ip_vs(), probe=probe(vip))
     if "node" in kinds:
         seen["arp"] = system.arp_settings()
+    if "vm" in kinds:
+        seen["installed"] = "" if allow_downgrade else installed()
     if "vm" in kinds and package:
         seen["package"] = {"source": package, **deb_source.inspect(package, SECONDS)}
     return {name: value for name, value in seen.items() if value is not None}
@@ -114,6 +135,7 @@ def main() -> None:
             "kinds": {"type": "list", "elements": "str", "choices": ["director", "node", "vm"], "required": True},
             "vip": {"type": "str", "default": ""},
             "package": {"type": "str", "default": ""},
+            "allow_downgrade": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -172,22 +172,55 @@ def test_api_cannot_be_reached(playbook: Playbook, tmp_path: Path) -> None:
     )
 
 
-def test_package_for_another_architecture(playbook: Playbook, tmp_path: Path) -> None:
-    control = tmp_path / "package/DEBIAN/control"
+def built(folder: Path, version: str, architecture: str) -> Path:
+    """A sidecar package that holds nothing."""
+    control = folder / "package/DEBIAN/control"
     control.parent.mkdir(parents=True)
     control.write_text(
-        "Package: istio-sidecar\nVersion: 1.0.5\nArchitecture: arm64\n"
+        f"Package: istio-sidecar\nVersion: {version}\nArchitecture: {architecture}\n"
         "Maintainer: nobody <nobody@localhost>\nDescription: test\n"
     )
-    package = tmp_path / "istio-sidecar.deb"
+    package = folder / "istio-sidecar.deb"
     subprocess.run(
-        ["dpkg-deb", "--build", "--root-owner-group", str(tmp_path / "package"), str(package)],
+        ["dpkg-deb", "--build", "--root-owner-group", str(folder / "package"), str(package)],
         check=True,
         capture_output=True,
     )
+    return package
+
+
+def test_package_for_another_architecture(playbook: Playbook, tmp_path: Path) -> None:
+    package = built(tmp_path, "1.0.5", "arm64")
     checksum = subprocess.run(["sha256sum", str(package)], check=True, capture_output=True, text=True).stdout.split()[0]
     done = playbook("site.yml", "-e", f"mesh_sidecar_package={package} mesh_sidecar_checksum=sha256:{checksum}")
     refused(done, r"arm64", r"(amd64|x86_64)", r"istio-sidecar\.deb")
+
+
+@pytest.fixture
+def newer_package(vm: Host, tmp_path: Path) -> Iterator[None]:
+    """The VM has a sidecar package that is newer than the one on offer."""
+    package = built(tmp_path, "99", "all")
+    name = lab_state.hosts("vms")[0]
+    subprocess.run(
+        ["scp", "-q", "-F", str(lab_state.ssh_config()), str(package), f"{name}:/tmp/newer.deb"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    vm.check_output("dpkg --install /tmp/newer.deb && rm /tmp/newer.deb")
+    yield
+    vm.check_output("dpkg --purge istio-sidecar")
+
+
+def test_package_older_than_the_installed_one(playbook: Playbook, newer_package: None) -> None:
+    refused(
+        playbook("site.yml"),
+        r"deb-nginx01: mesh_sidecar_package: \S+ is istio-sidecar \S+, older than 99, which is installed",
+        r"Set mesh_sidecar_package .* or istio_sidecar_allow_downgrade to true",
+    )
+    for variable in ("istio_sidecar_allow_downgrade", "mesh_sidecar_allow_downgrade"):
+        done = playbook("molecule/preflight/converge.yml", "-e", f"{variable}=true")
+        assert done.returncode == 0, done.stdout[-3000:]
 
 
 @pytest.fixture

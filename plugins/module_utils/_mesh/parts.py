@@ -50,6 +50,7 @@ PARTS: dict[str, Part] = {
     "sidecar_package": Part(lambda site: site.sidecar_package, ["mesh_sidecar_package"]),
     "sidecar_packages": Part(lambda site: dict(site.packages), hosts=True),
     "sidecar_checksum": Part(lambda site: site.sidecar_checksum, ["mesh_sidecar_checksum"]),
+    "sidecar_allow_downgrade": Part(lambda site: site.sidecar_allow_downgrade, ["mesh_sidecar_allow_downgrade"]),
     "kubeconfig": Part(lambda site: site.kubeconfig),
     "context": Part(lambda site: site.context),
     "client": Part(lambda site: dict(site.client)),

@@ -10,6 +10,8 @@ import ipaddress
 import re
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from . import generations, networks
 from .errors import MeshError
 from .exposure import ExposureError, exposed_services
@@ -75,6 +77,7 @@ class Site:
     upstream_dns: t.Sequence[str]
     sidecar_package: str
     sidecar_checksum: str
+    sidecar_allow_downgrade: bool
     kubeconfig: str
     context: str
     client: t.Mapping[str, str]
@@ -149,6 +152,14 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         value = read(variable)
         return default if value is None else str(value)
 
+    def flag(variable: str) -> bool:
+        try:
+            return boolean(text(variable, "false"))
+        except TypeError:
+            said = f"{read(variable)!r} is neither true nor false. Set it to one of them."
+            problems.append(Problem(variable, f"{variable}: {said}"))
+            return False
+
     try:
         generation = generations.generation(text("mesh_control_plane", generations.DEFAULT))
     except MeshError as exc:
@@ -172,6 +183,7 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         upstream_dns=read("mesh_upstream_dns") or [],
         sidecar_package=text("mesh_sidecar_package"),
         sidecar_checksum=text("mesh_sidecar_checksum"),
+        sidecar_allow_downgrade=flag("mesh_sidecar_allow_downgrade"),
         kubeconfig=text("mesh_kubeconfig"),
         context=text("mesh_kube_context"),
         client=read("mesh_verify_client") or {"namespace": "default", "selector": "app=sleep"},

@@ -10,6 +10,7 @@ import typing as t
 from ..networks import address
 from ..register.hosts import registrations
 from ..register.model import RegistrationError, parse_address
+from ..sidecar.package import Offer, refusal
 from ..site import Site, Vm
 
 Look = t.Mapping[str, t.Any]
@@ -174,11 +175,9 @@ def _vm_package(name: str, look: Look) -> t.Iterator[str]:
     else:
         machine = str(look["system"]["machine"])
         wanted = _ARCHITECTURES.get(machine, machine)
-        if package.get("architecture") not in (wanted, "all"):
-            yield (
-                f"mesh_sidecar_package: {source} is for the architecture {package.get('architecture')}, but {name} is "
-                f"{wanted}. Set mesh_sidecar_package for that host to a package for {wanted}."
-            )
+        refused = refusal(Offer(str(source)).with_fields(package), wanted, str(look.get("installed") or ""), False)
+        if refused:
+            yield f"{name}: mesh_sidecar_package: {refused}"
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -153,11 +153,11 @@ def refusal(offer: Offer, architecture: str, installed: str, allow_downgrade: bo
     if offer.package and (offer.package != layout.PACKAGE or offer.architecture not in ("all", architecture)):
         return (
             f"{offer.source} is the package {offer.package} for {offer.architecture}; this host needs "
-            f"{layout.PACKAGE} for {architecture}: set mesh_sidecar_package (istio_sidecar_package) to that"
+            f"{layout.PACKAGE} for {architecture}. Set mesh_sidecar_package (istio_sidecar_package) to that."
         )
     if downgrade(installed, offer.version) and not allow_downgrade:
         return (
-            f"{offer.source} is {layout.PACKAGE} {offer.version}, older than {installed}, which is installed: set "
-            "mesh_sidecar_package (istio_sidecar_package) to a newer one, or istio_sidecar_allow_downgrade to true"
+            f"{offer.source} is {layout.PACKAGE} {offer.version}, older than {installed}, which is installed. Set "
+            "mesh_sidecar_package (istio_sidecar_package) to a newer one, or istio_sidecar_allow_downgrade to true."
         )
     return None

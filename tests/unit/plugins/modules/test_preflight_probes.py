@@ -1,7 +1,7 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The probes of the preflight role: ARP frames, package heads, rights."""
+"""The probes of the preflight role: ARP frames, package heads, installed packages, rights."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import (
     DebError,
     control_fields,
 )
+from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
-from ansible_collections.mesh.expansion.plugins.modules import kube_access_info
+from ansible_collections.mesh.expansion.plugins.modules import kube_access_info, preflight_look
 
 from tests.unit.plugins.fake_kube import FakeKube
 
@@ -109,6 +110,24 @@ def test_files_and_what_is_missing(tmp_path):
     nobody = deb_source.inspect("http://127.0.0.1:1/x.deb", 5)
     assert nobody["exists"] is False
     assert "refused" in nobody["error"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "allow_downgrade", "version"),
+    [(["vm"], False, "1.0.5"), (["vm"], True, ""), (["node"], False, None)],
+)
+def test_the_package_that_no_older_one_may_replace(monkeypatch, kinds, allow_downgrade, version):
+    monkeypatch.setattr(preflight_look.system, "facts", lambda: {"distribution": "Debian"})
+    monkeypatch.setattr(preflight_look.packages, "installed", lambda: {"istio-sidecar": "1.0.5", "nginx": "1.22"})
+    assert preflight_look.look(kinds, "", "", allow_downgrade).get("installed") == version
+
+
+def test_a_host_without_dpkg_has_no_package(monkeypatch):
+    def missing():
+        raise HostError("dpkg-query ended with 127: dpkg-query is not installed")
+
+    monkeypatch.setattr(preflight_look.packages, "installed", missing)
+    assert preflight_look.installed() == ""
 
 
 def access(verbs, resource, namespace="x"):

@@ -133,6 +133,10 @@ LINES = [
         {"mesh_sidecar_package": ""},
         r"^mesh_sidecar_package: not set\. Set it to the path on the control node, or the URL",
     ),
+    (
+        {"mesh_sidecar_allow_downgrade": "perhaps"},
+        r"^mesh_sidecar_allow_downgrade: 'perhaps' is neither true nor false\. Set it to one of them",
+    ),
     ({"mesh_sidecar_checksum": "abc"}, r"^mesh_sidecar_checksum: 'abc' is not a checksum\. Write algorithm:value"),
 ]
 
@@ -142,6 +146,11 @@ def test_what_cannot_be_used(changes: dict[str, Any], line: str) -> None:
     texts = [problem.text for problem in parsed(changes).problems]
     assert len(texts) == 1, texts
     assert re.search(line, texts[0]), texts[0]
+
+
+@pytest.mark.parametrize(("value", "meant"), [(None, False), (True, True), ("true", True), ("no", False)])
+def test_whether_a_package_may_be_older(value: object, meant: bool) -> None:
+    assert parsed({"mesh_sidecar_allow_downgrade": value}).sidecar_allow_downgrade is meant
 
 
 def test_an_address_that_is_none_is_the_preflight_s_business() -> None:

@@ -64,6 +64,7 @@ LOOKS = {
             "source": VARIABLES["mesh_sidecar_package"],
             "exists": True,
             "error": "",
+            "package": "istio-sidecar",
             "architecture": "amd64",
             "version": "1.0.5",
         },
@@ -96,6 +97,11 @@ def check(looks=None, hosts=None, cluster=None, variables=None, groups=None, rul
 
 def test_a_good_site_has_no_findings():
     assert check() == []
+
+
+@pytest.mark.parametrize("installed", ["", "1.0.4"])
+def test_a_newer_package_is_fine(installed):
+    assert check({"deb-nginx01/installed": installed}) == []
 
 
 def test_a_director_that_holds_the_address_is_fine():
@@ -224,7 +230,17 @@ HOST_LINES = [
     ),
     (
         {"deb-nginx01/package/architecture": "arm64"},
-        r"^mesh_sidecar_package: http://\S+ is for the architecture arm64, but deb-nginx01 is amd64\. Set",
+        (
+            r"^deb-nginx01: mesh_sidecar_package: http://\S+ is the package istio-sidecar for arm64; this host needs "
+            r"istio-sidecar for amd64\. Set mesh_sidecar_package"
+        ),
+    ),
+    (
+        {"deb-nginx01/installed": "1.0.10"},
+        (
+            r"^deb-nginx01: mesh_sidecar_package: http://\S+ is istio-sidecar 1\.0\.5, older than 1\.0\.10, which is "
+            r"installed\. Set mesh_sidecar_package .*, or istio_sidecar_allow_downgrade to true\.$"
+        ),
     ),
 ]
 
