@@ -96,6 +96,10 @@ ground: deps collection ## a new lab with istiod carries a mesh and a VM by hand
 upgrade: deps collection ## hosts that an earlier release joined: taken over, then taken out, on a new lab (root)
 	@scripts/upgrade.sh $(ARGS)
 
+.PHONY: faults
+faults: deps collection ## a VM that cannot be joined, reboots, runs killed after every operation; new labs, 30 min (root)
+	@scripts/faults.sh $(ARGS)
+
 .PHONY: bench
 bench: lab-up ## the IPVS engine against ipvsadm, then bench-onboarding; writes build/bench.json (root)
 	@PYTHONPATH=build/collections python -m pytest tests/bench -q -s $(ARGS)

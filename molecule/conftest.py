@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import lab_state
+import playbook_run
 import pytest
 import testinfra
 from kubernetes import client
 from kubernetes.stream import stream
 from testinfra.host import Host
 
-ROOT = Path(__file__).resolve().parents[1]
 Pod = Callable[..., str]
 Playbook = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -86,20 +86,4 @@ def pod(core: client.CoreV1Api) -> Pod:
 @pytest.fixture(scope="session")
 def playbook() -> Playbook:
     """Run ansible-playbook on the lab; the caller looks at the exit status."""
-
-    def run(
-        *arguments: str, inventory: Path | str = "inventory/lab", **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["ansible-playbook", "-i", str(inventory), *arguments],
-            cwd=ROOT,
-            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-
-    return run
+    return playbook_run.run

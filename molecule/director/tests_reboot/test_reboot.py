@@ -4,12 +4,10 @@ No playbook runs in between."""
 from __future__ import annotations
 
 import re
-import subprocess
-import time
-from collections.abc import Callable
 
 import lab_state
 import pytest
+import trouble
 from ansible_collections.mesh.expansion.tests.reference import procedure
 from testinfra.host import Host
 
@@ -17,22 +15,9 @@ VIP = "192.168.0.62"
 
 
 @pytest.fixture(scope="module")
-def rebooted(director: Host, connect: Callable[[str], Host]) -> Host:
-    before = director.check_output("cat /proc/sys/kernel/random/boot_id")
-    subprocess.run(
-        [lab_state.ROOT / "lab/lab", "reboot", "director"], check=True, timeout=180, stdin=subprocess.DEVNULL
-    )
-    # The old connection is shared by all commands and ended with the old kernel.
-    subprocess.run(
-        ["ssh", "-F", lab_state.ssh_config(), "-O", "exit", "lvs1"], check=False, capture_output=True, timeout=10
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        answer = connect("lvs1").run("cat /proc/sys/kernel/random/boot_id && systemctl is-system-running --wait")
-        if answer.rc in (0, 1) and answer.stdout and not answer.stdout.startswith(before):
-            return connect("lvs1")
-        time.sleep(2)
-    pytest.fail("the director did not come back within 120 s")
+def rebooted(director: Host) -> Host:
+    trouble.reboot(lab_state.hosts("director")[0])
+    return director
 
 
 def test_table_is_back(rebooted: Host) -> None:

@@ -1,0 +1,40 @@
+"""ansible-playbook on the lab; the caller looks at the exit status."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from lab_state import ROOT
+
+# Host, number of changed tasks, whether it could not be reached, number of failed tasks.
+_RECAP = re.compile(r"^(\S+)\s+: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+) ", re.MULTILINE)
+
+
+def run(
+    *arguments: str, inventory: Path | str = "inventory/lab", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def failures(output: str) -> dict[str, int]:
+    """Of each host in the recap: how often it failed or could not be reached."""
+    return {host: int(unreachable) + int(failed) for host, _changed, unreachable, failed in _RECAP.findall(output)}
+
+
+def summary(output: str) -> str:
+    """What the end of site.yml says of hosts that failed, on one line."""
+    _rest, _title, said = output.partition("PLAY [Sum up]")
+    return " ".join(said.partition("PLAY RECAP")[0].split())

@@ -1,0 +1,24 @@
+"""Whether verify.yml finds that every row of the procedure holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import playbook_run
+
+ROWS = {f"R{number}" for number in range(1, 20)}
+
+
+def require(report: Path) -> None:
+    """All rows are there, and hold, in what verify.yml has written."""
+    rows = json.loads(report.read_text())
+    assert {row["row"] for row in rows} == ROWS
+    assert [row for row in rows if not row["ok"]] == []
+
+
+def all_rows(report: Path) -> None:
+    """The same of a run of verify.yml now."""
+    done = playbook_run.run("playbooks/verify.yml", "-e", f"verify_report={report}")
+    assert done.returncode == 0, done.stdout[-4000:]
+    require(report)
