@@ -4,11 +4,40 @@
 
 from __future__ import annotations
 
+# One thing to ask a name server for.
+_QUERY = r"""
+    suboptions:
+      name:
+        description: The name.
+        type: str
+        required: true
+      type:
+        description: The record type.
+        type: str
+        choices: [A, AAAA]
+        default: A
+      protocol:
+        description: The transport. A truncated answer over UDP is asked for again over TCP.
+        type: str
+        choices: [udp, tcp]
+        default: udp
+      expect:
+        description: The addresses that must be answered, all of them and no other. Without it, any address will do.
+        type: list
+        elements: str
+      empty:
+        description: Expect that the name exists and has no address of this type.
+        type: bool
+        default: false
+"""
+
 
 class ModuleDocFragment:
-    """The options of the modules dnsmasq_look and dnsmasq_apply. Private to the collection."""
+    """The options of the modules dnsmasq_look and dnsmasq_apply, and what dns_probe shares with them.
+    Private to the collection."""
 
-    DOCUMENTATION = r"""
+    DOCUMENTATION = (
+        r"""
 options:
   state:
     description: Whether the host resolves the mesh's names, or resolves as it did before.
@@ -62,31 +91,25 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions:
-      name:
-        description: The name.
-        type: str
-        required: true
-      type:
-        description: The record type.
-        type: str
-        choices: [A, AAAA]
-        default: A
-      protocol:
-        description: The transport. A truncated answer over UDP is asked for again over TCP.
-        type: str
-        choices: [udp, tcp]
-        default: udp
-      expect:
-        description: The addresses that must be answered, all of them and no other. Without it, any address will do.
-        type: list
-        elements: str
-      empty:
-        description: Expect that the name exists and has no address of this type.
-        type: bool
-        default: false
+"""
+        + _QUERY
+        + r"""
   probe_attempts:
     description: How often each name is asked for, with a second between attempts, until it is answered as expected.
     type: int
     default: 10
 """
+    )
+
+    # Of the module dns_probe.
+    QUERIES = (
+        r"""
+options:
+  queries:
+    description: What to ask. Names are absolute; no search list is used.
+    type: list
+    elements: dict
+    required: true
+"""
+        + _QUERY
+    )

@@ -24,34 +24,6 @@ options:
     description: Port of the name server.
     type: int
     default: 53
-  queries:
-    description: What to ask. Names are absolute; no search list is used.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: The name.
-        type: str
-        required: true
-      type:
-        description: The record type.
-        type: str
-        choices: [A, AAAA]
-        default: A
-      protocol:
-        description: The transport. A truncated answer over UDP is asked for again over TCP.
-        type: str
-        choices: [udp, tcp]
-        default: udp
-      expect:
-        description: The addresses that must be answered, all of them and no other. Without it, any address will do.
-        type: list
-        elements: str
-      empty:
-        description: Expect that the name exists and has no address of this type.
-        type: bool
-        default: false
   timeout:
     description: Seconds to wait for one answer.
     type: float
@@ -61,6 +33,7 @@ options:
     type: int
     default: 3
 extends_documentation_fragment:
+  - mesh.expansion._dnsmasq.queries
   - mesh.expansion._attributes.info
 """
 
@@ -113,21 +86,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host import dns, dns_client
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns.settings import QUERY
 
 
 def main() -> None:
-    query = {
-        "name": {"type": "str", "required": True},
-        "type": {"type": "str", "choices": ["A", "AAAA"], "default": "A"},
-        "protocol": {"type": "str", "choices": ["udp", "tcp"], "default": "udp"},
-        "expect": {"type": "list", "elements": "str"},
-        "empty": {"type": "bool", "default": False},
-    }
     module = AnsibleModule(
         argument_spec={
             "server": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 53},
-            "queries": {"type": "list", "elements": "dict", "required": True, "options": query},
+            "queries": {"type": "list", "elements": "dict", "required": True, "options": QUERY},
             "timeout": {"type": "float", "default": 2.0},
             "attempts": {"type": "int", "default": 3},
         },

@@ -52,17 +52,12 @@ restored:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host import transaction
-from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.real_server import work
 
 
 def main() -> None:
     module = AnsibleModule(work.spec(), supports_check_mode=True)
-    try:
-        result = work.apply(module.params, module.check_mode)
-    except HostError as exc:
-        module.fail_json(**transaction.failure(exc))
-    module.exit_json(**result)
+    transaction.answer(module, work.apply)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,17 @@ Killed after three of the plan's operations; after each of them with MESH_EXPANS
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import lab_state
+import faults
 import pytest
+from faults import CutRuns
 from testinfra.host import Host
 
 CONVERGE = "molecule/istio_sidecar/converge.yml"
-FOLDER = "/root/faults"
-CUT_RUN = f"python3 {FOLDER}/cut_run.py"
-PLACE = "/var/lib/mesh-expansion/istio_sidecar/guard"
-BACK_WITHIN = 60.0
 # Before the restart, in the middle of it, after it.
 REPRESENTATIVE = (
     "write /var/lib/istio/envoy/sidecar.env",
@@ -44,70 +38,38 @@ def works(host: Host) -> bool:
     return "live" in host.run(state).stdout.lower()
 
 
-def comes_back(host: Host, before: str) -> bool:
-    """Wait for the guard; whether everything was as before in time."""
-    end = time.monotonic() + BACK_WITHIN
-    while time.monotonic() < end:
-        if host.run(f"test -e {PLACE}/done").rc == 0:
-            while not (look(host) == before and works(host)) and time.monotonic() < end:
-                time.sleep(1)
-            return look(host) == before
-        time.sleep(1)
-    return False
+@pytest.fixture(scope="module")
+def runs(spare_vm: Host) -> Iterator[CutRuns]:
+    made = CutRuns("istio_sidecar", spare_vm)
+    made.install()
+    yield made
+    made.converge()
+    made.remove()
 
 
 @pytest.fixture(scope="module")
-def plan(spare_vm: Host, playbook: Playbook) -> Iterator[list[str]]:
+def plan(runs: CutRuns) -> list[str]:
     """The operations of a run that captures one more port."""
-    (name,) = lab_state.hosts("vms_spare")
-    utils = "ansible_collections/mesh/expansion/plugins/module_utils"
-    archive = subprocess.run(
-        ["tar", "--create", "--exclude=__pycache__", "-C", str(lab_state.ROOT / "plugins"), "module_utils"]
-        + ["-C", str(lab_state.ROOT / "molecule/istio_sidecar"), "cut_run.py"],
-        check=True,
-        capture_output=True,
-    ).stdout
-    unpack = f"mkdir -p {FOLDER}/{utils} && cd {FOLDER} && tar x && rm -rf {utils} && mv module_utils {utils}"
-    subprocess.run(["ssh", "-F", str(lab_state.ssh_config()), name, unpack], input=archive, check=True, timeout=60)
-    written = playbook("molecule/istio_sidecar/options.yml")
-    assert written.returncode == 0, written.stdout[-4000:]
-    yield json.loads(spare_vm.check_output(f"{CUT_RUN} list {FOLDER}/options.json"))
-    joined = playbook(CONVERGE)
-    spare_vm.check_output(f"rm -r {FOLDER}")
-    assert joined.returncode == 0, joined.stdout[-4000:]
+    return runs.plan()
 
 
-def chosen(plan: list[str]) -> list[int]:
-    if os.environ.get("MESH_EXPANSION_FAULTS") == "all":
-        return list(range(1, len(plan) + 1))
-    return [plan.index(text) + 1 for text in REPRESENTATIVE]
-
-
-def kill_after(host: Host, number: int) -> None:
-    assert host.run(f"{CUT_RUN} join {FOLDER}/options.json {number}").rc == 9
-
-
-def test_killed_after_an_operation_the_old_state_comes_back(spare_vm: Host, plan: list[str]) -> None:
+def test_killed_after_an_operation_the_old_state_comes_back(spare_vm: Host, runs: CutRuns, plan: list[str]) -> None:
     before = look(spare_vm)
-    numbers = chosen(plan)
-    # All of them take the same time to wait for: the short form waits once, for the last.
-    for number in numbers if len(numbers) > len(REPRESENTATIVE) else numbers[-1:]:
-        kill_after(spare_vm, number)
+    for number in faults.waited_for(plan, REPRESENTATIVE):
+        runs.kill_after(number)
         assert look(spare_vm) != before
-        assert comes_back(spare_vm, before), f"after {plan[number - 1]}"
+        # The sidecar needs a moment to make its rules again.
+        assert runs.comes_back(lambda: look(spare_vm) == before and works(spare_vm)), f"after {plan[number - 1]}"
 
 
-def test_killed_after_an_operation_the_next_run_completes_it(
-    spare_vm: Host, plan: list[str], playbook: Playbook
-) -> None:
+def test_killed_after_an_operation_the_next_run_completes_it(spare_vm: Host, runs: CutRuns, plan: list[str]) -> None:
     before = look(spare_vm)
-    for number in chosen(plan):
-        kill_after(spare_vm, number)
-        done = playbook(CONVERGE)
-        assert done.returncode == 0, f"after {plan[number - 1]}: {done.stdout[-4000:]}"
+    for number in faults.chosen(plan, REPRESENTATIVE):
+        runs.kill_after(number)
+        runs.converge()
         assert look(spare_vm) == before, f"after {plan[number - 1]}"
         assert works(spare_vm)
-        assert spare_vm.run(f"test -e {PLACE}").rc != 0
+        assert spare_vm.run(f"test -e {runs.guard}").rc != 0
 
 
 def package(folder: Path, version: str, postinst: str) -> Path:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+import re
 import typing as t
 
 from . import commands
 from .errors import HostError
 from .vip import Address, Place, places
 
-__all__ = ["Address", "Place", "Remove", "home_of", "interfaces", "look", "of_address", "parse"]
+__all__ = ["Address", "Place", "Remove", "home_of", "interfaces", "look", "of_address", "parse", "source_of_route"]
 
 
 def parse(value: t.Any, what: str) -> Address:
@@ -52,6 +53,18 @@ def home_of(found: t.Iterable[Place], address: Address) -> list[str]:
         if network.prefixlen < network.max_prefixlen and network.version == address.version and address in network:
             lengths[place.interface] = max(lengths.get(place.interface, 0), network.prefixlen)
     return sorted(name for name, length in lengths.items() if length == max(lengths.values()))
+
+
+def source_of_route(vip: str, variable: str) -> str:
+    """The host's own address on its way to the virtual IP; the variable is the one that names it in its place."""
+    done = commands.run(["ip", "-o", "route", "get", vip])
+    found = re.search(r" src (\S+)", done.stdout)
+    if found is None:
+        raise HostError(
+            f"This host has no route to the virtual IP {vip} ({(done.stderr or done.stdout).strip()}): give "
+            f"it one, or its own address in {variable}."
+        )
+    return found.group(1)
 
 
 @dataclasses.dataclass(frozen=True)

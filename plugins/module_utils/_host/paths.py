@@ -9,13 +9,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import grp
 import os
-import pwd
 import shutil
 import stat
 import typing as t
 
+from . import accounts
 from .errors import HostError
 
 ABSENT, FILE, LINK, DIRECTORY = "absent", "file", "link", "directory"
@@ -79,7 +78,7 @@ def read(path: str, content: bool = True) -> PathState:
         return NOTHING
     except OSError as exc:
         raise HostError(f"Cannot look at {path}: {exc.strerror or exc}") from exc
-    owner, group = _user(found.st_uid), _group(found.st_gid)
+    owner, group = accounts.user_of(found.st_uid), accounts.group_of(found.st_gid)
     if stat.S_ISLNK(found.st_mode):
         return PathState(LINK, owner, group, target=os.readlink(path), mtime=found.st_mtime_ns)
     mode = f"{stat.S_IMODE(found.st_mode):04o}"
@@ -178,23 +177,4 @@ def _own(path: str, wanted: PathState) -> None:
 
 
 def _ids(wanted: PathState) -> tuple[int, int]:
-    try:
-        uid = int(wanted.owner) if wanted.owner.isdigit() else pwd.getpwnam(wanted.owner or "root").pw_uid
-        gid = int(wanted.group) if wanted.group.isdigit() else grp.getgrnam(wanted.group or "root").gr_gid
-    except KeyError as exc:
-        raise HostError(f"There is no account or group {exc.args[0].split()[-1]} on this host.") from exc
-    return uid, gid
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
+    return accounts.uid_of(wanted.owner or "root"), accounts.gid_of(wanted.group or "root")

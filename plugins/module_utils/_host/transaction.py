@@ -14,8 +14,11 @@ import typing as t
 
 from . import commands, footprint, paths, systemd
 from .change import Broken, Operation, Put, Reread, Unit, finish
+from .errors import HostError
 
 Undo = t.Callable[[], None]
+Work = t.Callable[[t.Mapping[str, t.Any], bool], t.Dict[str, t.Any]]
+"""What is done with a module's options, also in check mode."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +136,16 @@ def _undo_unit(name: str) -> Undo:
             commands.run(["systemctl", "reset-failed", "--", name])
 
     return undo
+
+
+def answer(module: t.Any, work: Work, *errors: type[Exception]) -> None:
+    """What a module ends with: what the work says, or why it could not be done."""
+    try:
+        result = work(module.params, module.check_mode)
+    except (HostError, *errors) as exc:
+        module.fail_json(**failure(exc))
+    else:
+        module.exit_json(**result)
 
 
 def failure(exc: Exception) -> dict[str, t.Any]:

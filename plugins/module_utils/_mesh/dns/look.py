@@ -8,16 +8,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import re
 import typing as t
 
-from ..._host import commands, footprint, guard, packages, paths, systemd
-from ..._host.errors import HostError
+from ..._host import accounts, addresses, footprint, guard, packages, paths, systemd
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
 from ..._host.systemd import UnitState
 from . import files, former
 from .settings import Settings
+
+_ADDRESS = "dnsmasq_address (mesh_vm_address)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +62,12 @@ def look(settings: Settings | None) -> Seen:
         packages=packages.states(),
         units=units,
         owners=[owner.name for owner in files.OWNERS if os.path.exists(owner.installed_if)],
-        account=commands.run(["getent", "passwd", files.ACCOUNT]).rc == 0,
+        account=accounts.exists(files.ACCOUNT),
         footprint=kept,
         former=old,
         newer=is_newer((files.CONF_DIR, files.UNIT_DIR), units[files.UNIT].since),
         pending=guard.pending(files.ROLE),
-        address=_address(settings) if settings else "",
+        address=(settings.address or addresses.source_of_route(settings.vip, _ADDRESS)) if settings else "",
         hostname=(settings.hostname if settings else "") or platform.node().split(".")[0],
     )
 
@@ -80,16 +80,3 @@ def is_newer(folders: t.Sequence[str], since: float) -> bool:
         os.path.join(parent, name) for folder in folders for parent, dummy, names in os.walk(folder) for name in names
     )
     return any(os.lstat(path).st_mtime > since for path in found if not os.path.islink(path))
-
-
-def _address(settings: Settings) -> str:
-    if settings.address:
-        return settings.address
-    done = commands.run(["ip", "-o", "route", "get", settings.vip])
-    found = re.search(r" src (\S+)", done.stdout)
-    if found is None:
-        raise HostError(
-            f"This host has no route to the virtual IP {settings.vip} ({(done.stderr or done.stdout).strip()}): give "
-            "it one, or its own address in dnsmasq_address (mesh_vm_address)."
-        )
-    return found.group(1)

@@ -5,22 +5,15 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import ssl
 import stat
 import sys
 import typing as t
 
+from ..._host import accounts
+
 FILES = ("root-cert.pem", "cert-chain.pem", "key.pem")
-
-
-def _name_of(lookup: t.Callable[[int], t.Any], number: int) -> str:
-    try:
-        return lookup(number)[0]
-    except KeyError:
-        return str(number)
 
 
 def describe(path: str) -> dict[str, t.Any]:
@@ -31,8 +24,8 @@ def describe(path: str) -> dict[str, t.Any]:
         return {"exists": False, "owner": None, "group": None, "mode": None}
     return {
         "exists": True,
-        "owner": _name_of(pwd.getpwuid, found.st_uid),
-        "group": _name_of(grp.getgrgid, found.st_gid),
+        "owner": accounts.user_of(found.st_uid),
+        "group": accounts.group_of(found.st_gid),
         "mode": format(stat.S_IMODE(found.st_mode), "04o"),
     }
 

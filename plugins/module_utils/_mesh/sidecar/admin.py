@@ -60,9 +60,8 @@ def report(read: t.Callable[[str], str], probe: t.Callable[[str, int], bool] | N
     }
 
 
-def read_report(address: str, port: int, timeout: int, probe: bool = True) -> dict[str, t.Any]:
-    """What the admin endpoint at this address says; with C(probe) the endpoints of policy services are tried."""
-    base = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+def reader(base: str, timeout: float) -> t.Callable[[str], str]:
+    """Reads pages of the admin endpoint below this URL."""
     # A proxy of the environment must not come between.
     opener = build_opener(ProxyHandler({}))
 
@@ -70,8 +69,14 @@ def read_report(address: str, port: int, timeout: int, probe: bool = True) -> di
         with opener.open(base + path, timeout=timeout) as answer:
             return t.cast(bytes, answer.read()).decode("utf-8", "replace")
 
+    return read
+
+
+def read_report(address: str, port: int, timeout: int, probe: bool = True) -> dict[str, t.Any]:
+    """What the admin endpoint at this address says; with C(probe) the endpoints of policy services are tried."""
+    base = f"http://{f'[{address}]' if ':' in address else address}:{port}"
     try:
-        return report(read, (lambda host, number: reachable(host, number, timeout)) if probe else None)
+        return report(reader(base, timeout), (lambda host, number: reachable(host, number, timeout)) if probe else None)
     except (URLError, OSError) as exc:
         reason = getattr(exc, "reason", exc)
         raise AdminError(

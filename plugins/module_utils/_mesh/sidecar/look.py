@@ -8,22 +8,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import pwd
-import re
 import typing as t
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
-from ..._host import commands, packages, paths, systemd
-from ..._host.errors import HostError
+from ..._host import accounts, addresses, packages, paths, systemd
 from ..._host.paths import PathState
 from ..._host.systemd import UnitState
-from . import envoy, layout
+from . import admin, envoy, layout
 from .settings import Settings
 
 ADMIN = "http://127.0.0.1:15000"
 LIVE = "LIVE"
+_ADDRESS = "istio_sidecar_address (mesh_vm_address)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +52,11 @@ def look(settings: Settings) -> Seen:
     units = systemd.look(layout.UNITS)
     seen = {path: paths.read(path) for path in (layout.CLUSTER_ENV, layout.SIDECAR_ENV)}
     seen[layout.SHARED_MEMORY] = paths.read(layout.SHARED_MEMORY, content=False)
-    account = has_account(layout.USER)
+    account = accounts.exists(layout.USER)
     return Seen(
         version=packages.installed().get(layout.PACKAGE, ""),
         account=account,
-        address=settings.address or route_source(settings.vip),
+        address=settings.address or addresses.source_of_route(settings.vip, _ADDRESS),
         paths=seen,
         foreign=foreign_paths(layout.HOME, layout.USER) if account else {},
         units=units,
@@ -69,35 +66,9 @@ def look(settings: Settings) -> Seen:
     )
 
 
-def has_account(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
-
-
-def route_source(vip: str) -> str:
-    """The address by which this host talks to the cluster."""
-    try:
-        return parse_route(commands.must(["ip", "-o", "route", "get", vip]), vip)
-    except HostError as exc:
-        raise HostError(
-            f"Cannot find the address of this host that leads to the virtual IP {vip}: {exc}. "
-            "Give the host a route to it, or set istio_sidecar_address (mesh_vm_address)."
-        ) from None
-
-
-def parse_route(text: str, vip: str) -> str:
-    found = re.search(r" src (\S+)", text)
-    if not found:
-        raise HostError(f"ip route get {vip} names no source address")
-    return found.group(1)
-
-
 def foreign_paths(top: str, user: str) -> dict[str, PathState]:
     """What does not belong to the account; the two files of settings are looked after by themselves."""
-    uid = pwd.getpwnam(user).pw_uid
+    uid = accounts.uid_of(user)
     every = [top]
     for parent, folders, names in os.walk(top):
         every += [os.path.join(parent, name) for name in folders + names]
@@ -138,11 +109,8 @@ def runs(name: str) -> bool:
 
 def envoy_state(base: str = ADMIN, timeout: float = 5) -> str:
     """LIVE once Envoy has its first configuration; otherwise what it says, or why it cannot be asked."""
-    # A proxy of the environment must not come between.
-    opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(f"{base}/server_info", timeout=timeout) as answer:
-            return str(envoy.server(answer.read().decode("utf-8", "replace"))["state"])
+        return str(envoy.server(admin.reader(base, timeout)("/server_info"))["state"])
     except (URLError, OSError) as exc:
         return f"silent ({base}: {getattr(exc, 'reason', exc)})"
     except envoy.EnvoyError as exc:

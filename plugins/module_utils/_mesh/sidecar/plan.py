@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pwd
 import time
 import typing as t
 
-from ..._host import paths, systemd
+from ..._host import accounts, paths, systemd
 from ..._host.change import Operation, Put, Reread, Unit
 from ..._host.errors import HostError
 from ..._host.paths import PathState
@@ -31,7 +30,7 @@ class Own:
         return f"give {self.paths[0]}{more} to {layout.USER}"
 
     def run(self) -> None:
-        uid = pwd.getpwnam(layout.USER).pw_uid
+        uid = accounts.uid_of(layout.USER)
         for path in self.paths:
             # What has gone in the meantime needs no owner.
             if os.path.lexists(path):

@@ -10,11 +10,11 @@ import os
 import re
 import typing as t
 
-from ..._host import commands, paths
+from ..._host import accounts, commands, paths
 from ..._host.change import Operation, Program, Put, Reread, Unit
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
-from . import chains, layout, look
+from . import chains, layout
 
 # apt waits this long for another one.
 _LOCK = "DPkg::Lock::Timeout=120"
@@ -76,7 +76,7 @@ def look_at(footprint: Footprint) -> Present:
     return Present(
         installed=status == "installed",
         traces=status not in ("", "not-installed"),
-        account=look.has_account(layout.USER),
+        account=accounts.exists(layout.USER),
         chains=chains.removal(),
         programs=paths.read(layout.PROGRAMS),
         paths=[path for path in layout.PATHS if not footprint.existed(path) and os.path.lexists(path)],

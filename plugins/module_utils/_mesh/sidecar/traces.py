@@ -12,12 +12,12 @@ import os
 import shutil
 import typing as t
 
-from ..._host import footprint, packages, paths
+from ..._host import accounts, footprint, packages, paths
 from ..._host.deb_source import inspect
 from ..._host.errors import HostError
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
-from . import layout, look
+from . import layout
 
 
 def _old_path() -> str:
@@ -59,7 +59,7 @@ def take() -> Footprint:
         role=layout.ROLE,
         paths={path: paths.read(path, content=False) for path in layout.PATHS},
         packages=tuple(packages.installed()),
-        accounts={layout.USER: look.has_account(layout.USER)},
+        accounts={layout.USER: accounts.exists(layout.USER)},
     )
 
 

@@ -38,7 +38,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     )
     made.program("systemctl", f"cat <<'END'\n{shown}END")
     made.program("dpkg-query", "printf 'installed bash 5.2\\nconfig-files dnsmasq 2.90\\nnot-installed x \\n'")
-    made.program("getent", "exit 2")
+    monkeypatch.setattr(look.accounts, "exists", lambda _name: False)
     made.program("ip", "echo '192.0.2.62 dev eth0 src 192.0.2.81 uid 0 \\    cache'")
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/resolv.conf").write_text("nameserver 192.0.2.53\n")

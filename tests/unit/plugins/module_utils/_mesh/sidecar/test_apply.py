@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._host import footprint, guard, paths
+from ansible_collections.mesh.expansion.plugins.module_utils._host import accounts, footprint, guard, paths
 from ansible_collections.mesh.expansion.plugins.module_utils._host.change import Broken, Operation
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply, layout, look, traces
@@ -226,7 +226,7 @@ def test_an_installation_that_failed_is_reverted(installed: Host) -> None:
 def test_removal_forgets_last_and_twice_is_once(installed: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     installed.program("apt-get")
     installed.program("userdel")
-    monkeypatch.setattr(look, "has_account", lambda _name: False)
+    monkeypatch.setattr(accounts, "exists", lambda _name: False)
     apply.prepare(check=False)
     present()
     assert apply.absent(check=True).changed

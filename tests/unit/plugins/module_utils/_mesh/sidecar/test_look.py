@@ -66,10 +66,10 @@ def test_an_address_that_is_given_needs_no_route(host: Host, monkeypatch: pytest
 
 def test_a_host_without_a_route_says_what_to_set(host: Host) -> None:
     host.program("ip", "echo 'RTNETLINK answers: Network is unreachable' >&2; exit 2")
-    with pytest.raises(HostError, match=f"leads to the virtual IP {VIP}: .*unreachable.* or set istio_sidecar_address"):
-        look.route_source(VIP)
-    with pytest.raises(HostError, match="names no source address"):
-        look.parse_route("x", VIP)
+    host.program("dpkg-query")
+    host.program("systemctl", f"cat <<END\n{SHOWN}\nEND")
+    with pytest.raises(HostError, match=f"no route to the virtual IP {VIP} .*unreachable.* in istio_sidecar_address"):
+        look.look(Settings(vip=VIP, service_cidr="10.96.0.0/12"))
 
 
 def test_what_belongs_to_others_except_the_settings(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,10 +80,7 @@ def test_what_belongs_to_others_except_the_settings(host: Host, monkeypatch: pyt
     os.symlink("/nowhere", f"{layout.HOME}/proxy/link")
     assert look.foreign_paths(layout.HOME, USER) == {}
 
-    class Other(t.NamedTuple):
-        pw_uid: int = os.getuid() + 1
-
-    monkeypatch.setattr(look.pwd, "getpwnam", lambda _name: Other())
+    monkeypatch.setattr(look.accounts, "uid_of", lambda _name: os.getuid() + 1)
     found = look.foreign_paths(layout.HOME, "another")
     below = ["", "/envoy", "/proxy", "/proxy/link", "/proxy/x"]
     assert sorted(found) == [f"{layout.HOME}{name}" for name in below]
