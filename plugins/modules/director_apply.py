@@ -67,13 +67,14 @@ restored:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host import transaction
+from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import IpvsError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import work
 
 
 def main() -> None:
     module = AnsibleModule(work.spec(), required_if=work.REQUIRED_IF, supports_check_mode=True)
-    transaction.answer(module, work.apply, IpvsError)
+    transaction.answer(module, work.apply, (HostError, IpvsError))
 
 
 if __name__ == "__main__":

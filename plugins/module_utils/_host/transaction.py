@@ -138,11 +138,11 @@ def _undo_unit(name: str) -> Undo:
     return undo
 
 
-def answer(module: t.Any, work: Work, *errors: type[Exception]) -> None:
+def answer(module: t.Any, work: Work, errors: tuple[type[Exception], ...] = (HostError,)) -> None:
     """What a module ends with: what the work says, or why it could not be done."""
     try:
         result = work(module.params, module.check_mode)
-    except (HostError, *errors) as exc:
+    except errors as exc:
         module.fail_json(**failure(exc))
     else:
         module.exit_json(**result)

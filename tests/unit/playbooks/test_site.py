@@ -1,0 +1,100 @@
+"""site.yml with roles that only say where they are run, or fail: who goes on, who is left out, what the end says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = ["preflight", "exposure", "director", "real_server", "dnsmasq", "istio_sidecar", "registration", "mesh_policy"]
+SAY = {"name": "Say who is there", "ansible.builtin.debug": {"msg": "{{ role_name }} on {{ ansible_play_hosts }}"}}
+BROKEN = {"name": "Break", "ansible.builtin.command": "false", "when": "broken is defined and broken == role_name"}
+REFUSED = {"name": "Say what failed", "ansible.builtin.fail": {"msg": "no room on {{ inventory_hostname }}"}}
+VERIFY = {
+    "hosts": "vms",
+    "gather_facts": False,
+    "tasks": [{"ansible.builtin.debug": {"msg": "judged {{ verify_vms }}"}}],
+}
+AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0}
+
+
+def tasks_of(role: str) -> list[dict[str, Any]]:
+    if role == "dnsmasq":
+        # This one says by itself what failed.
+        return [SAY, {"block": [{"ansible.builtin.ping": {}}, BROKEN], "rescue": [REFUSED]}]
+    return [SAY, BROKEN] if role == "istio_sidecar" else [SAY]
+
+
+@pytest.fixture
+def collections(root: Path, tmp_path: Path) -> Path:
+    """A collection of our name with our site.yml."""
+    place = tmp_path / "collections/ansible_collections/mesh/expansion"
+    (place / "playbooks").mkdir(parents=True)
+    shutil.copy(root / "galaxy.yml", place)
+    shutil.copy(root / "playbooks/site.yml", place / "playbooks")
+    (place / "playbooks/verify.yml").write_text(yaml.safe_dump([VERIFY]))
+    for role in ROLES:
+        (place / "roles" / role / "tasks").mkdir(parents=True)
+        (place / "roles" / role / "tasks/main.yml").write_text(yaml.safe_dump(tasks_of(role)))
+    return tmp_path / "collections"
+
+
+def run(collections: Path, vms: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    groups = {"director": {"lvs1": {}}, "k8s_nodes": {"node1": {}}, "vms": vms}
+    children = {name: {"hosts": hosts} for name, hosts in groups.items()}
+    variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    folder = collections.parent
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": variables, "children": children}}))
+    command = [f"{Path(sys.executable).parent}/ansible-playbook", "-i", "hosts.yml", "mesh.expansion.site", *arguments]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"}
+    environment |= {"ANSIBLE_HOME": str(folder / "ansible"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def failed(output: str) -> set[str]:
+    recap = output.partition("PLAY RECAP")[2]
+    rows = re.findall(r"^(\S+)\s+: .*unreachable=(\d+) +failed=(\d+)", recap, re.MULTILINE)
+    assert rows, output[-3000:]
+    return {host for host, *counts in rows if any(map(int, counts))}
+
+
+def test_hosts_that_fail_are_left_out_and_named_at_the_end(collections: Path) -> None:
+    vms = {"web1": {}, "web2": {"broken": "dnsmasq"}, "web3": {"broken": "istio_sidecar"}, "web4": AWAY}
+    done = run(collections, vms)
+    assert done.returncode != 0
+    assert failed(done.stdout) == {"web2", "web3", "web4"}
+    for said in ("registration on ['web1']", "mesh_policy on ['web1']", "judged ['web1']"):
+        assert said in done.stdout, done.stdout[-6000:]
+    _rest, title, end = done.stdout.partition("PLAY [Sum up]")
+    assert title
+    words = " ".join(end.partition("PLAY RECAP")[0].split())
+    assert "3 of 6 hosts failed, the others are done" in words
+    assert "- web2: role dnsmasq: no room on web2 Next, when that is mended: ansible-playbook site.yml -l web2" in words
+    assert re.search(r"- web3: role istio_sidecar: task Break: .*non-zero return code", words)
+    assert "- web4: it could not be reached any more, or failed as shown above." in words
+    assert "Next: ansible-playbook site.yml -l web2,web3,web4" in words
+
+
+def test_a_run_in_which_all_vms_fail_says_what_to_run_too(collections: Path) -> None:
+    done = run(collections, {"web1": {"broken": "dnsmasq"}})
+    assert done.returncode != 0
+    assert failed(done.stdout) == {"web1"}
+    end = " ".join(done.stdout.partition("PLAY RECAP")[0].split()[-40:])
+    assert "role dnsmasq: no room on web1 Next, when that is mended: ansible-playbook site.yml -l web1" in end
+
+
+def test_nothing_is_said_when_nothing_failed(collections: Path) -> None:
+    done = run(collections, {"web1": {}, "web2": {}}, "-l", "web2")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "judged ['web2']" in done.stdout
+    assert "director on" not in done.stdout
+    assert "hosts failed, the others" not in done.stdout
