@@ -87,7 +87,8 @@ def test_the_end_says_why(first: Run) -> None:
 
 def test_the_command_that_it_names_joins_it(second: Run) -> None:
     assert second.done.returncode == 0, second.done.stdout[-6000:]
-    verified.require(Path(second.report))
+    # The director is not looked at.
+    verified.require(second.report, without={"R5"})
 
 
 def test_it_touches_no_other_host(second: Run) -> None:
