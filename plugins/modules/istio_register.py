@@ -7,17 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: istio_register
-short_description: Register virtual machines as endpoints of Services in an Istio mesh
+short_description: Register virtual machines behind Services of an Istio mesh
 version_added: "1.0.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Registers the addresses of virtual machines behind Kubernetes Services, as C(istioctl register) does, all of a run
-    in one batch. For each Service there is a Service object without selector and an Endpoints object of the same name.
+  - Registers the addresses of virtual machines behind Kubernetes Services, all of a run in one batch. O(backend) says
+    by which objects; with V(endpoints) they are those of C(istioctl register).
   - A second run changes nothing. Several control nodes may register at the same time, nobody's address is lost.
   - What this module wrote is recorded in the annotation C(mesh.expansion/registered), so that O(state=absent) removes
-    nothing else. Objects that this module created are deleted when their last address is gone.
-  - Services with a selector are refused. Services without one that somebody else created are used but never changed.
+    nothing else. Objects that this module created are deleted when their last address is gone, but for a Service that
+    pods are behind and a ServiceAccount that pods run as.
+  - Services that somebody else created are used but never changed.
+  - A Service has one backend. With another one, all virtual machines that this module registered behind it move, also
+    those that O(services) does not list. The new objects are written first, then the Service looks at them, and two
+    seconds after that the old ones go.
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
 attributes:
@@ -26,7 +30,7 @@ attributes:
     description: Can run in check mode and return the prediction without changing anything.
   diff_mode:
     support: full
-    description: Returns the Services and Endpoints before and after, without fields that the API server keeps.
+    description: Returns the objects that change before and after, without fields that the API server keeps.
 options:
   state:
     description:
@@ -35,6 +39,31 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  backend:
+    description:
+      - V(endpoints) is a Service without selector and an Endpoints object of the same name. Services with a selector are
+        refused. For Istio 1.0 to 1.4.
+      - V(endpoint_slice) is a Service without selector and EndpointSlices. Clients of the mesh send to these addresses
+        without mutual TLS. A Service with a selector that somebody else created gets the virtual machines beside its
+        pods.
+      - V(workload_entry) is a Service with a selector and one WorkloadEntry for each virtual machine, whatever it
+        serves. A Service with a selector that somebody else created gets the virtual machines beside its pods.
+      - V(auto) is a Service with a selector and WorkloadGroups. istiod writes the WorkloadEntry itself when a virtual
+        machine's sidecar connects that names the group, and removes it ten seconds after the sidecar has gone. A group
+        stays as long as a sidecar is connected as its member.
+      - V(workload_entry) and V(auto) need the definitions of Istio in the cluster.
+      - With O(state=absent), virtual machines are found however they were registered.
+    type: str
+    choices: [endpoints, endpoint_slice, workload_entry, auto]
+    default: endpoints
+    version_added: "1.1.0"
+  service_accounts:
+    description:
+      - With O(backend=workload_entry) or O(backend=auto), make the ServiceAccounts that are missing, and remove them
+        with the last virtual machine that uses them.
+    type: bool
+    default: true
+    version_added: "1.1.0"
   purge:
     description:
       - With O(state=present), also remove the addresses that this module registered earlier behind the given Services
@@ -69,6 +98,29 @@ options:
         description: The ServiceAccount whose identity the virtual machines present.
         type: str
         default: default
+      selector:
+        description:
+          - With O(backend=workload_entry) or O(backend=auto), the labels by which the Service finds its virtual
+            machines, and pods. They are given to the virtual machines.
+          - By default one label of the collection's own, C(service.mesh.expansion/NAME), so that a virtual machine can
+            be behind several Services. A Service that somebody else created says itself what it selects.
+        type: dict
+        version_added: "1.1.0"
+      plain_clients:
+        description:
+          - With O(backend=workload_entry) or O(backend=auto), let pods without a sidecar reach the virtual machines
+            too. kube-proxy knows no WorkloadEntry, so the addresses get an EndpointSlice beside it that istiod leaves
+            out.
+          - Such requests come without mutual TLS, so a virtual machine whose policy is STRICT refuses them.
+        type: bool
+        default: false
+        version_added: "1.1.0"
+      probe:
+        description:
+          - With O(backend=auto), the C(probe) of the WorkloadGroup, by which a sidecar tells istiod that the virtual
+            machine is healthy.
+        type: dict
+        version_added: "1.1.0"
       endpoints:
         description: The virtual machines.
         type: list
@@ -90,6 +142,30 @@ options:
           service_account:
             description: The machine's ServiceAccount, when it is not the Service's.
             type: str
+          weight:
+            description: Its share of the requests, with O(backend=workload_entry) or O(backend=auto).
+            type: int
+            version_added: "1.1.0"
+          locality:
+            description:
+              - Where it is, as C(region/zone/subzone), with O(backend=workload_entry) or O(backend=auto).
+            type: str
+            version_added: "1.1.0"
+          network:
+            description: Name of its network, with O(backend=workload_entry) or O(backend=auto).
+            type: str
+            version_added: "1.1.0"
+          labels:
+            description: More labels of its workload, with O(backend=workload_entry) or O(backend=auto).
+            type: dict
+            version_added: "1.1.0"
+          group:
+            description:
+              - With O(backend=auto), the WorkloadGroup that it is a member of. All members of a group serve the same
+                Services on the same ports.
+              - By default the group where it is already, else one that is named as the first of its Services.
+            type: str
+            version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -121,6 +197,37 @@ EXAMPLES = r"""
   delegate_to: localhost
   run_once: true
 
+- name: VMs beside the pods of a Service of today's Istio, one of them with half of the requests
+  mesh.expansion.istio_register:
+    backend: workload_entry
+    services:
+      - name: shop
+        ports: ["http-shop:9080"]
+        service_account: shop
+        selector: {app: shop}
+        plain_clients: true
+        endpoints:
+          - address: 192.168.0.81
+            weight: 2
+          - address: 192.168.0.82
+            weight: 1
+  delegate_to: localhost
+  run_once: true
+
+- name: VMs that istiod registers itself
+  mesh.expansion.istio_register:
+    backend: auto
+    services:
+      - name: shop
+        ports: ["http-shop:9080"]
+        service_account: shop
+        probe: {httpGet: {path: /healthz, port: 9080}}
+        endpoints:
+          - address: 192.168.0.81
+            network: vm-network
+  delegate_to: localhost
+  run_once: true
+
 - name: Take a VM out again
   mesh.expansion.istio_register:
     state: absent
@@ -140,7 +247,9 @@ operations:
   elements: str
   sample: ["create Endpoints default/deb-nginx01", "create Service default/deb-nginx01"]
 services:
-  description: Per Service the addresses that its Endpoints hold afterwards, whoever registered them.
+  description:
+    - Per Service the addresses behind it afterwards; with O(backend=endpoints) whoever registered them.
+    - RV(services[].pending) are those that istiod has not registered yet, with O(backend=auto).
   returned: success
   type: list
   elements: dict
@@ -148,113 +257,80 @@ services:
     - name: deb-nginx01
       namespace: default
       addresses: ["192.168.0.81"]
+      pending: []
       changed: true
 attempts:
-  description: The largest number of attempts that one Service took; more than 1 means that somebody else wrote too.
+  description: The largest number of attempts that a namespace took; more than 1 means that somebody else wrote too.
   returned: success
   type: int
   sample: 1
+requests:
+  description: The number of requests to the API server.
+  returned: success
+  type: int
+  sample: 6
 """
 
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
-    KubeClient,
-    connect,
-    kube_auth_argument_spec,
-)
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeConflict, KubeError
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import ENDPOINTS, SERVICES
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import (
     Registration,
     RegistrationError,
     duplicate_address_warnings,
     parse_registrations,
 )
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.plan import (
-    Plan,
-    plan_absent,
-    plan_present,
-)
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.objects import visible
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.plan import Round
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.registrar import Namespaced, Registrar
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.services import BACKENDS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import dump
 
-_RESOURCES = {"Service": SERVICES, "Endpoints": ENDPOINTS}
 
-# The endpoints controller removes the Endpoints of a deleted Service a moment later. After a collision, look again.
-_SETTLE_SECONDS = 0.5
-
-
-class Registrar:
-    """Carries out one batch; `written` says what was done, also when it ends in an error."""
-
-    def __init__(
-        self, client: KubeClient, state: str, purge: bool, sleep: t.Callable[[float], None] = time.sleep
-    ) -> None:
-        self._client = client
-        self._state = state
-        self._purge = purge
-        self._sleep = sleep
-        self.written: list[str] = []
-        self.attempts = 0
-
-    def plan(self, registration: Registration) -> Plan:
-        # The Service first, then the Endpoints: see _mesh/register/plan.py for why the order matters.
-        service = self._client.get(SERVICES, registration.namespace, registration.name)
-        endpoints = self._client.get(ENDPOINTS, registration.namespace, registration.name)
-        if self._state == "absent":
-            return plan_absent(registration, service, endpoints)
-        return plan_present(registration, service, endpoints, self._purge)
-
-    def apply(self, registration: Registration) -> Plan:
-        """Write until a fresh reading of the API needs no more writing; returns the plan of that reading."""
-
-        def attempt(number: int) -> Plan:
-            self.attempts = max(self.attempts, number + 1)
-            for operation in self.plan(registration).operations:
-                self._write(registration, operation.action, operation.kind, operation.body)
-            if number:
-                self._sleep(_SETTLE_SECONDS)
-            settled = self.plan(registration)
-            if settled.operations:
-                raise KubeConflict(f"{registration.label} changed while it was written.")
-            return settled
-
-        return retry_on_conflict(attempt, f"The registration of {registration.label}", sleep=self._sleep)
-
-    def _write(self, registration: Registration, action: str, kind: str, body: dict[str, t.Any]) -> None:
-        resource = _RESOURCES[kind]
-        if action == "create":
-            self._client.create(resource, registration.namespace, body)
-        elif action == "update":
-            self._client.replace(resource, registration.namespace, body)
-        else:
-            version = body["metadata"]["resourceVersion"]
-            self._client.delete(resource, registration.namespace, registration.name, version)
-        self.written.append(f"{action} {kind} {registration.label}")
+def by_namespace(batch: t.Sequence[Registration]) -> dict[str, list[Registration]]:
+    found: dict[str, list[Registration]] = {}
+    for registration in batch:
+        found.setdefault(registration.namespace, []).append(registration)
+    return found
 
 
-def describe(plans: t.Sequence[tuple[Registration, Plan]]) -> dict[str, t.Any]:
+def describe(plans: t.Sequence[Namespaced]) -> dict[str, t.Any]:
     """Everything that is reported, from the plans alone, so that check mode and a real run say the same."""
+    operations = [operation for plan in plans for operation in plan.operations]
+    before: dict[str, t.Any] = {}
+    after: dict[str, t.Any] = {}
+    # An object may be written twice on its way: the first says what was there, the last what will be.
+    for operation in operations:
+        if operation.label not in after:
+            before[operation.label] = operation.actual
+        after[operation.label] = None if operation.action == "delete" else operation.body
     return {
-        "changed": any(plan.operations for _registration, plan in plans),
-        "operations": [f"{op.action} {op.kind} {reg.label}" for reg, plan in plans for op in plan.operations],
-        "diff": {
-            "before": dump({name: body for _reg, plan in plans for name, body in plan.before.items()}),
-            "after": dump({name: body for _reg, plan in plans for name, body in plan.after.items()}),
-        },
-        "services": [
-            {
-                "name": registration.name,
-                "namespace": registration.namespace,
-                "addresses": plan.addresses,
-                "changed": bool(plan.operations),
-            }
-            for registration, plan in plans
-        ],
+        "changed": bool(operations),
+        "operations": [str(operation) for operation in operations],
+        "diff": {"before": _shown(before), "after": _shown(after)},
+        "services": [item for plan in plans for item in describe_services(plan, plan.last)],
     }
+
+
+def _shown(objects: dict[str, t.Any]) -> str:
+    return dump({name: visible(body) for name, body in objects.items() if body is not None})
+
+
+def describe_services(plan: Namespaced, last: Round) -> list[dict[str, t.Any]]:
+    written = {name for operation in plan.operations for name in operation.services}
+    return [
+        {
+            "name": item.name,
+            "namespace": item.namespace,
+            "addresses": last.addresses[item.name],
+            "pending": last.pending.get(item.name, []),
+            "changed": item.name in written,
+        }
+        for item in plan.batch
+    ]
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -263,17 +339,27 @@ def argument_spec() -> dict[str, t.Any]:
         "host": {"type": "str"},
         "ports": {"type": "list", "elements": "raw", "default": []},
         "service_account": {"type": "str"},
+        "weight": {"type": "int"},
+        "locality": {"type": "str"},
+        "network": {"type": "str"},
+        "labels": {"type": "dict"},
+        "group": {"type": "str"},
     }
     service = {
         "name": {"type": "str", "required": True},
         "namespace": {"type": "str", "default": "default"},
         "ports": {"type": "list", "elements": "raw", "default": []},
         "service_account": {"type": "str", "default": "default"},
+        "selector": {"type": "dict"},
+        "plain_clients": {"type": "bool", "default": False},
+        "probe": {"type": "dict"},
         "endpoints": {"type": "list", "elements": "dict", "required": True, "options": endpoint},
     }
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "backend": {"type": "str", "choices": list(BACKENDS), "default": BACKENDS[0]},
         "purge": {"type": "bool", "default": False},
+        "service_accounts": {"type": "bool", "default": True},
         "services": {"type": "list", "elements": "dict", "required": True, "options": service},
         **kube_auth_argument_spec(),
     }
@@ -281,31 +367,30 @@ def argument_spec() -> dict[str, t.Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    params = module.params
     written: list[str] = []
     try:
-        batch = parse_registrations(module.params["services"], ports_required=module.params["state"] == "present")
-        client = connect(module.params["kubeconfig"], module.params["context"])
-        registrar = Registrar(client, module.params["state"], module.params["purge"])
+        batch = parse_registrations(params["services"], params["state"] == "present", params["backend"])
+        client = connect(params["kubeconfig"], params["context"])
+        wish = Wish(params["state"], params["backend"], params["purge"], params["service_accounts"])
+        registrar = Registrar(client, wish)
         written = registrar.written
-        plans = [(registration, registrar.plan(registration)) for registration in batch]
+        plans = [registrar.plan(namespace, items) for namespace, items in by_namespace(batch).items()]
         result = describe(plans)
         if not module.check_mode:
-            for (registration, plan), shown in zip(plans, result["services"]):
-                if plan.operations:
-                    shown["addresses"] = registrar.apply(registration).addresses
+            ends = {plan.namespace: registrar.apply(plan.namespace, plan.batch) for plan in plans if plan.operations}
+            result["services"] = [
+                item for plan in plans for item in describe_services(plan, ends.get(plan.namespace, plan.last))
+            ]
     except (RegistrationError, KubeError) as exc:
         module.fail_json(msg=str(exc), operations=written, changed=bool(written))
     if not module.check_mode:
         # What was written in the end may differ from the first plan when somebody else wrote at the same time.
         result["operations"] = written
         result["changed"] = bool(written)
-    for text in [
-        *duplicate_address_warnings(batch),
-        *(w for _reg, plan in plans for w in plan.warnings),
-        *client.warnings,
-    ]:
+    for text in [*duplicate_address_warnings(batch), *(w for plan in plans for w in plan.warnings), *client.warnings]:
         module.warn(text)
-    module.exit_json(attempts=max(1, registrar.attempts), **result)
+    module.exit_json(attempts=max(1, registrar.attempts), requests=client.requests, **result)
 
 
 if __name__ == "__main__":

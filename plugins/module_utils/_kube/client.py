@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
 import typing as t
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from .errors import (
     KubeUnreachable,
 )
 from .resources import ACCESS_REVIEWS, FIELD_MANAGER, Resource
+from .retry import wait_for_server
 
 try:
     import kubernetes
@@ -86,6 +88,8 @@ class KubeClient:
         self._pool = api_client.rest_client.pool_manager
         self.host: str = self._configuration.host
         self.warnings: t.List[str] = []
+        self.requests = 0
+        self.sleep: t.Callable[[float], None] = time.sleep
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
         """The object, or None when it does not exist."""
@@ -101,8 +105,16 @@ class KubeClient:
         except KubeNotFound:
             return None
 
-    def list(self, resource: Resource, namespace: str | None, label_selector: str | None = None) -> t.List[Object]:
-        query = {"labelSelector": label_selector} if label_selector else None
+    def list(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        limit: int = 0,
+    ) -> t.List[Object]:
+        given = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": str(limit or "")}
+        query = {key: value for key, value in given.items() if value}
         return self._request("GET", "list", resource, namespace, None, query=query).get("items") or []
 
     def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
@@ -270,18 +282,35 @@ class KubeClient:
         url = self.host.rstrip("/") + path
         if query:
             url += "?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
-        try:
-            response = self._pool.request(method, url, body=data, headers=headers, timeout=_TIMEOUT_SECONDS, retries=1)
-        except urllib3.exceptions.HTTPError as exc:
-            raise KubeUnreachable(
-                f"Cannot {attempt}: the Kubernetes API at {self.host} does not answer ({_root_reason(exc)}). "
-                "Check the server's address in the kubeconfig and that the control node reaches it."
-            ) from exc
+        response = self._exchange(method, url, data, headers, attempt)
         self._collect_warnings(response)
         document = parse(response.data)
         if 200 <= response.status <= 299:
             return document
         raise error_for(response.status, document, attempt, response.reason)
+
+    def _exchange(self, method: str, url: str, data: bytes | None, headers: t.Dict[str, str], attempt: str) -> t.Any:
+        """The answer; a server that is busy or starting is asked again. A write that it has made all the same is then
+        answered by a conflict, as one of somebody else's would be."""
+        sending = 0
+        while True:
+            sending += 1
+            self.requests += 1
+            # One for a connection that had been idle for too long; how long a busy server wants us to wait is ours.
+            retries = urllib3.Retry(1, respect_retry_after_header=False)
+            try:
+                response = self._pool.request(
+                    method, url, body=data, headers=headers, timeout=_TIMEOUT_SECONDS, retries=retries
+                )
+            except urllib3.exceptions.HTTPError as exc:
+                raise KubeUnreachable(
+                    f"Cannot {attempt}: the Kubernetes API at {self.host} does not answer ({_root_reason(exc)}). "
+                    "Check the server's address in the kubeconfig and that the control node reaches it."
+                ) from exc
+            wait = wait_for_server(response.status, response.headers.get("Retry-After"), sending)
+            if wait is None:
+                return response
+            self.sleep(wait)
 
     def _collect_warnings(self, response: t.Any) -> None:
         headers = response.headers

@@ -49,6 +49,7 @@ class Resource(t.NamedTuple):
 SERVICES = Resource("", "v1", "services", "Service")
 SERVICE_STATUS = SERVICES._replace(kind="status of Service", subresource="status")
 ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
@@ -57,6 +58,7 @@ PODS = Resource("", "v1", "pods", "Pod")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 WORKLOAD_GROUPS = Resource("networking.istio.io", "v1", "workloadgroups", "WorkloadGroup")
+WORKLOAD_ENTRIES = Resource("networking.istio.io", "v1", "workloadentries", "WorkloadEntry")
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io",
     "v1",

@@ -14,6 +14,10 @@ from .errors import KubeConflict, KubeError, KubeNotFound
 T = t.TypeVar("T")
 
 ATTEMPTS = 30
+# How often a request is sent in all while the API server answers that it cannot take it now, and the longest wait that
+# it may ask for.
+SENDINGS = 5
+_LONGEST_SECONDS = 30.0
 _BASE_SECONDS = 0.05
 _CAP_SECONDS = 2.0
 
@@ -26,6 +30,19 @@ def backoff(attempt: int, rng: t.Callable[[], float] = random.random) -> float:
     """Seconds to wait before attempt number `attempt` (from 1): exponential, capped, half of it random."""
     ceiling = min(_CAP_SECONDS, _BASE_SECONDS * 2 ** min(attempt, 16))
     return ceiling / 2 + rng() * ceiling / 2
+
+
+def wait_for_server(status: int, retry_after: str | None, sending: int) -> float | None:
+    """Seconds to wait before the request is sent again, after sending number `sending` (from 1) was answered like
+    that; None when the answer stands."""
+    if sending >= SENDINGS or not (status == 429 or status >= 500):
+        return None
+    try:
+        asked = float(retry_after or "")
+    except ValueError:
+        # A date, or nothing.
+        asked = 0.0
+    return max(backoff(sending), min(asked, _LONGEST_SECONDS))
 
 
 def retry_on_conflict(

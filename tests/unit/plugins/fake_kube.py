@@ -44,7 +44,7 @@ class FakeStore:
         body = json.loads(json.dumps(body))
         body["metadata"] = {**body["metadata"], "namespace": namespace, "resourceVersion": str(self.version)}
         body.update(apiVersion=resource.api_version, kind=resource.kind)
-        for port in (body.get("spec") or {}).get("ports") or []:
+        for port in (body.get("spec") or {}).get("ports") or [] if resource is SERVICES else []:
             port.setdefault("protocol", "TCP")
             port.setdefault("targetPort", port.get("port"))
         for port in [port for subset in body.get("subsets") or [] for port in subset.get("ports") or []]:
@@ -113,7 +113,14 @@ class FakeKube:
         found = self.get(resource, namespace, name)
         return {"metadata": found["metadata"]} if found else None
 
-    def list(self, resource: Resource, namespace: str | None, label_selector: str | None = None) -> list[Json]:
+    def list(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        limit: int = 0,
+    ) -> list[Json]:
         wanted = dict(item.split("=") for item in (label_selector or "").split(",") if item)
         found = []
         for (plural, where, _name), body in self.store.objects.items():

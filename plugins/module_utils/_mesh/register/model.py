@@ -9,7 +9,7 @@ import ipaddress
 import re
 import typing as t
 
-from .endpoints import Port
+from .subsets import Port
 
 # Pilot takes the text before the first '-' of a port's name as its protocol; anything else silently becomes plain TCP.
 PROTOCOLS = ("tcp", "udp", "grpc", "http", "http2", "https", "tls", "mongo", "redis")
@@ -17,10 +17,19 @@ PROTOCOLS = ("tcp", "udp", "grpc", "http", "http2", "https", "tls", "mongo", "re
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LOCALITY = re.compile(r"[^/\s]+(/[^/\s]+){0,2}")
+
+# Backends whose objects know nothing of a workload but its address and ports.
+PLAIN_BACKENDS = ("endpoints", "endpoint_slice")
 
 
 class RegistrationError(Exception):
     """A registration that cannot be carried out; the text is fit for a user."""
+
+
+Labels = t.Tuple[t.Tuple[str, str], ...]
 
 
 class VmEndpoint(t.NamedTuple):
@@ -30,6 +39,16 @@ class VmEndpoint(t.NamedTuple):
     ports: tuple[Port, ...]
     service_account: str
     host: str = ""
+    # What only a workload of istiod has.
+    weight: int | None = None
+    locality: str = ""
+    network: str = ""
+    labels: Labels = ()
+    group: str = ""
+
+    def plain(self) -> VmEndpoint:
+        """As an object holds it that is no workload."""
+        return VmEndpoint(self.address, self.ports, self.service_account, self.host)
 
 
 class Registration(t.NamedTuple):
@@ -38,6 +57,9 @@ class Registration(t.NamedTuple):
     namespace: str
     name: str
     endpoints: tuple[VmEndpoint, ...]
+    selector: Labels = ()
+    plain_clients: bool = False
+    probe: t.Mapping[str, t.Any] | None = None
 
     @property
     def label(self) -> str:
@@ -90,9 +112,12 @@ def parse_address(raw: t.Any, where: str) -> str:
     return str(address)
 
 
-def parse_registrations(raw: t.Sequence[t.Mapping[str, t.Any]], ports_required: bool = True) -> list[Registration]:
+def parse_registrations(
+    raw: t.Sequence[t.Mapping[str, t.Any]], ports_required: bool = True, backend: str = "endpoints"
+) -> list[Registration]:
     """Check and normalise a batch. Entries for the same Service are merged; the order of first mention is kept."""
     merged: dict[tuple[str, str], dict[str, VmEndpoint]] = {}
+    given: dict[tuple[str, str], dict[str, t.Any]] = {}
     for item in raw:
         namespace, name = str(item.get("namespace") or "default"), str(item.get("name") or "")
         where = f"Service {namespace}/{name}"
@@ -107,11 +132,17 @@ def parse_registrations(raw: t.Sequence[t.Mapping[str, t.Any]], ports_required: 
         if ports_required and not ports:
             raise RegistrationError(f"{where}: no ports given. Add at least one, for example http:9080.")
         known = merged.setdefault((namespace, name), {})
-        for endpoint in _parse_endpoints(item, ports, where):
+        for endpoint in _parse_endpoints(item, ports, where, backend if ports_required else ""):
             previous = known.get(endpoint.address)
             known[endpoint.address] = _merge(previous, endpoint, where) if previous else endpoint
+        _merge_given(given.setdefault((namespace, name), {}), _parse_given(item, where), where)
     batch = [
-        Registration(namespace, name, tuple(known[address] for address in sorted(known, key=_address_key)))
+        Registration(
+            namespace,
+            name,
+            tuple(known[address] for address in sorted(known, key=_address_key)),
+            **given[namespace, name],
+        )
         for (namespace, name), known in merged.items()
     ]
     for registration in batch:
@@ -119,7 +150,37 @@ def parse_registrations(raw: t.Sequence[t.Mapping[str, t.Any]], ports_required: 
     return batch
 
 
-def _parse_endpoints(item: t.Mapping[str, t.Any], ports: tuple[Port, ...], where: str) -> t.Iterator[VmEndpoint]:
+def _parse_given(item: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
+    found = {
+        "selector": parse_labels(item.get("selector"), f"{where}: selector"),
+        "plain_clients": bool(item.get("plain_clients")),
+        "probe": item.get("probe") or None,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _merge_given(known: dict[str, t.Any], more: dict[str, t.Any], where: str) -> None:
+    for key, value in more.items():
+        if known.setdefault(key, value) != value:
+            raise RegistrationError(f"{where}: {key} is given twice, with different values. Keep one of them.")
+
+
+def parse_labels(raw: t.Any, where: str) -> Labels:
+    labels = raw or {}
+    if not isinstance(labels, t.Mapping):
+        raise RegistrationError(f"{where}: {raw!r} is no mapping. Write labels as key: value.")
+    for key, value in labels.items():
+        if not _LABEL_KEY.fullmatch(str(key)) or not _LABEL_VALUE.fullmatch(str(value)):
+            raise RegistrationError(
+                f"{where}: {key}={value!r} is not a valid label. A value has at most 63 letters, digits, '-', '_' and "
+                "'.', and begins and ends with a letter or digit; a key may have a domain before a '/'."
+            )
+    return tuple(sorted((str(key), str(value)) for key, value in labels.items()))
+
+
+def _parse_endpoints(
+    item: t.Mapping[str, t.Any], ports: tuple[Port, ...], where: str, backend: str
+) -> t.Iterator[VmEndpoint]:
     default_account = item.get("service_account") or "default"
     endpoints = item.get("endpoints") or []
     if not endpoints:
@@ -129,7 +190,38 @@ def _parse_endpoints(item: t.Mapping[str, t.Any], ports: tuple[Port, ...], where
         if not _DNS_NAME.fullmatch(account):
             raise RegistrationError(f"{where}: {account!r} is not a valid ServiceAccount name.")
         own = tuple(parse_port(port, where) for port in raw.get("ports") or [])
-        yield VmEndpoint(parse_address(raw.get("address"), where), own or ports, account, str(raw.get("host") or ""))
+        address, host = parse_address(raw.get("address"), where), str(raw.get("host") or "")
+        endpoint = VmEndpoint(address, own or ports, account, host, **_parse_workload(raw, f"{where}: {address}"))
+        if backend in PLAIN_BACKENDS:
+            for key in ("weight", "locality"):
+                if getattr(endpoint, key):
+                    raise RegistrationError(
+                        f"{where}: {address} has the {key} {getattr(endpoint, key)!r}, which an object of the backend "
+                        f"{backend} cannot hold. Use workload_entry or auto, or leave it out."
+                    )
+            endpoint = endpoint.plain()
+        yield endpoint
+
+
+def _parse_workload(raw: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
+    weight = raw.get("weight")
+    if weight is not None and not 1 <= int(weight) <= 2**31 - 1:
+        raise RegistrationError(f"{where}: the weight {weight!r} is not a positive number. Use 1 or more.")
+    locality, network = str(raw.get("locality") or ""), str(raw.get("network") or "")
+    if locality and not _LOCALITY.fullmatch(locality):
+        raise RegistrationError(
+            f"{where}: the locality {locality!r} is not valid. Write region, region/zone or region/zone/subzone."
+        )
+    for key, value in (("network", network), ("group", str(raw.get("group") or ""))):
+        if value and not _DNS_NAME.fullmatch(value):
+            raise RegistrationError(f"{where}: the {key} {value!r} is not valid. Use lower-case letters, digits, '-'.")
+    return {
+        "weight": None if weight is None else int(weight),
+        "locality": locality,
+        "network": network,
+        "labels": parse_labels(raw.get("labels"), f"{where}: labels"),
+        "group": str(raw.get("group") or ""),
+    }
 
 
 def _merge(first: VmEndpoint, second: VmEndpoint, where: str) -> VmEndpoint:
@@ -139,7 +231,13 @@ def _merge(first: VmEndpoint, second: VmEndpoint, where: str) -> VmEndpoint:
             f"{second.service_account!r}. A VM has one identity per Service: keep one of them."
         )
     ports = dict.fromkeys((*first.ports, *second.ports))
-    return first._replace(ports=tuple(ports), host=first.host or second.host)
+    merged = first._replace(ports=tuple(ports), host=first.host or second.host)
+    for key in ("weight", "locality", "network", "labels", "group"):
+        one, other = getattr(first, key), getattr(second, key)
+        if one and other and one != other:
+            raise RegistrationError(f"{where}: {first.address} is listed twice with different {key}. Keep one of them.")
+        merged = merged._replace(**{key: one or other})
+    return merged
 
 
 def _check_port_names(registration: Registration) -> None:

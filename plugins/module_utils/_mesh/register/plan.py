@@ -1,320 +1,215 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plan of a registration: from what the API holds and what is wanted to an ordered list of writes.
+"""One round of a registration: what to write next, for all Services of a namespace. Pure. Private to the collection.
 
-Pure. Private to the collection.
-
-What is ours is recorded in an annotation on the Endpoints: per address its ports, ServiceAccount and host. The same
-text goes on the Service, so that each registration changes both objects: whoever deletes either of them at the same
-time then meets a conflict instead of losing an address. Writers follow one order, Endpoints before Service, and readers
-the other one, so that a Service's port is never taken for unused while its address is on the way.
+Several writers need no lock: whoever wrote last reads once more, and mends what does not fit together.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 import typing as t
 
-from .endpoints import Entry, JsonObject, Port, entry, pack, unpack
-from .model import Registration, RegistrationError, VmEndpoint, parse_port
+from . import auto, endpoints, workload_entry
+from .layers import Found, Member, Recorded, Wish, World, carriers, front, layers, member, recorded
+from .model import Registration, RegistrationError
+from .objects import Operation, Plan, Record, base, is_ours
+from .services import AUTO, ENDPOINTS, ENTRIES, marked, selector_of
+from .subsets import JsonObject
+from .workload import Share
 
-ACCOUNTS_ANNOTATION = "alpha.istio.io/kubernetes-serviceaccounts"
-RECORD_ANNOTATION = "mesh.expansion/registered"
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
-MANAGED_BY = "mesh.expansion"
-
-Record = t.Dict[str, VmEndpoint]
-
-
-class Operation(t.NamedTuple):
-    """One write."""
-
-    action: str
-    kind: str
-    body: JsonObject
+FIELDS = {
+    "Service": "services",
+    "Endpoints": "endpoints",
+    "EndpointSlice": "slices",
+    "WorkloadEntry": "entries",
+    "WorkloadGroup": "groups",
+    "ServiceAccount": "accounts",
+}
 
 
-class Plan(t.NamedTuple):
+class Round(t.NamedTuple):
     operations: list[Operation]
-    before: dict[str, JsonObject]
-    after: dict[str, JsonObject]
-    addresses: list[str]
     warnings: list[str]
+    # By Service: the addresses behind it, and those that istiod has not registered yet.
+    addresses: dict[str, list[str]]
+    pending: dict[str, list[str]]
 
 
-def plan_present(
-    registration: Registration, service: JsonObject | None, endpoints: JsonObject | None, purge: bool = False
-) -> Plan:
-    """Register the addresses; with `purge`, unregister those of ours that are not wanted any more."""
-    _refuse_unusable(registration, service)
-    old = _read_record(registration, endpoints)
-    new: Record = {} if purge else dict(old)
-    new.update({endpoint.address: endpoint for endpoint in registration.endpoints})
-    entries = unpack((endpoints or {}).get("subsets"))
+def simulate(world: World, operations: t.Iterable[Operation]) -> World:
+    """The world after the operations."""
+    kinds: dict[str, Found] = {field: dict(getattr(world, field)) for field in FIELDS.values()}
+    for item in operations:
+        found = kinds[FIELDS[item.kind]]
+        if item.action == "delete":
+            found.pop(item.name, None)
+        else:
+            found[item.name] = item.body
+    return World(**kinds)
+
+
+def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wish: Wish) -> Round:
     warnings: list[str] = []
-    for endpoint in registration.endpoints:
-        foreign = [port for port in endpoint.ports if _held_by_others(entries, old, endpoint.address, port)]
-        if foreign:
-            new[endpoint.address] = endpoint._replace(ports=tuple(p for p in endpoint.ports if p not in foreign))
-            warnings.append(
-                f"{endpoint.address} on {_list(foreign)} is in Endpoints {registration.label} already, registered by "
-                "somebody else; it is left to them and will not be removed when the VM leaves."
-            )
-        before = old.get(endpoint.address)
-        if before and before.host and endpoint.host and before.host != endpoint.host:
-            warnings.append(
-                f"{endpoint.address} in Endpoints {registration.label} was registered for host {before.host} and is "
-                f"now registered for {endpoint.host}."
-            )
-    new = {address: endpoint for address, endpoint in new.items() if endpoint.ports}
-    return _build(registration, service, endpoints, old, new, warnings)
-
-
-def plan_absent(registration: Registration, service: JsonObject | None, endpoints: JsonObject | None) -> Plan:
-    """Unregister the addresses, as far as they are ours; remove what we created once nothing is left in it."""
-    old = _read_record(registration, endpoints)
-    leaving = {endpoint.address for endpoint in registration.endpoints}
-    new = {address: endpoint for address, endpoint in old.items() if address not in leaving}
-    kept = {item.ip for item in _foreign_entries(endpoints, old)} & leaving
-    warnings = [
-        f"{address} stays in Endpoints {registration.label}: somebody else registered it. "
-        "Remove it with the tool that put it there, for example istioctl deregister."
-        for address in sorted(kept)
-    ]
-    return _build(registration, service, endpoints, old, new, warnings)
-
-
-def _build(
-    registration: Registration,
-    service: JsonObject | None,
-    endpoints: JsonObject | None,
-    old: Record,
-    new: Record,
-    warnings: list[str],
-) -> Plan:
-    foreign = _foreign_entries(endpoints, old)
-    entries = foreign | {entry(item.address, port) for item in new.values() for port in item.ports}
-    wanted_endpoints = _endpoints_body(registration, endpoints, old, new, entries)
-    wanted_service = _service_body(registration, service, old, new, foreign, keep=bool(entries))
-    changes = [("Endpoints", endpoints, wanted_endpoints), ("Service", service, wanted_service)]
-    operations = [_operation(kind, actual, wanted) for kind, actual, wanted in changes if not _same(actual, wanted)]
-    if service is not None and not _ours(service) and new:
-        _warn_about_accounts(registration, service, new, warnings)
-    shown = [(f"{kind} {registration.label}", actual, wanted) for kind, actual, wanted in reversed(changes)]
-    return Plan(
-        operations=operations,
-        before={name: visible(actual) for name, actual, _wanted in shown if actual is not None},
-        after={name: visible(wanted) for name, _actual, wanted in shown if wanted is not None},
-        addresses=sorted({item.ip for item in entries}),
-        warnings=warnings,
+    addresses: dict[str, list[str]] = {}
+    by_service: dict[str, list[Operation]] = {item.name: [] for item in batch}
+    members: list[Member] = []
+    known = recorded(namespace, world)
+    for item in batch:
+        old = layers(item, world, known)
+        if _only_endpoints(world.services.get(item.name), old, wish):
+            plan = _endpoints_only(item, world, wish)
+            by_service[item.name] += plan.operations
+            addresses[item.name] = plan.addresses
+            warnings += plan.warnings
+            continue
+        found = member(item, old, world, wish, known, warnings)
+        members.append(found)
+        by_service[item.name] += carriers(found, world)
+        addresses[item.name] = sorted({address for layer in found.new.values() for address in layer})
+    groups = _groups(namespace, world, members, wish, known.by_group)
+    for shared in (*_entries(namespace, world, members, wish, known.by_vm), *groups.operations):
+        # With the first Service of the batch; what only concerns others is left to their runs.
+        first = next((name for name in by_service if name in shared.services), None)
+        if first is not None:
+            by_service[first].append(shared)
+    for found in members:
+        by_service[found.name] += front(found, world, wish, known)
+    made, unused = _accounts(namespace, world, members, wish, known)
+    operations = [*made, *(item for found in by_service.values() for item in found), *unused]
+    return Round(
+        operations,
+        list(dict.fromkeys([*warnings, *groups.warnings])),
+        addresses,
+        _pending(members, wish, known),
     )
 
 
-def _endpoints_body(
-    registration: Registration, endpoints: JsonObject | None, old: Record, new: Record, entries: set[Entry]
-) -> JsonObject | None:
-    if endpoints is None and not new:
-        return None
-    if endpoints is not None and _ours(endpoints) and not entries:
-        return None
-    body = _base(registration, endpoints)
-    if unpack(body.get("subsets")) != entries:
-        body["subsets"] = pack(entries)
-    _annotate(body, old, new)
-    return body
-
-
-def _service_body(
-    registration: Registration, service: JsonObject | None, old: Record, new: Record, foreign: set[Entry], keep: bool
-) -> JsonObject | None:
-    if service is None and not new:
-        return None
-    if service is not None and not _ours(service):
-        _check_foreign_ports(registration, service, new)
-        return service
-    if service is not None and not keep:
-        return None
-    body = _base(registration, service)
-    spec = body.setdefault("spec", {})
-    spec["ports"] = _service_ports(registration, spec.get("ports") or [], old, new, foreign)
-    _annotate(body, old, new)
-    return body
-
-
-def _service_ports(
-    registration: Registration, present: list[JsonObject], old: Record, new: Record, foreign: set[Entry]
-) -> list[JsonObject]:
-    """Drop the ports that only we used and nobody uses now, keep all others untouched, add the missing ones."""
-    needed = sorted({port for item in new.values() for port in item.ports}, key=lambda port: (port.number, port.name))
-    stale = {
-        port
-        for item in old.values()
-        for port in item.ports
-        if port not in needed and not any(held.serves(port) for held in foreign)
-    }
-    ports = [port for port in present if _as_port(port) not in stale]
-    for port in needed:
-        if any(_as_port(other) == port for other in ports):
-            continue
-        for other in ports:
-            same_number = other.get("port") == port.number and other.get("protocol", "TCP") == port.transport
-            if same_number or other.get("name") == port.name:
-                users = sorted(a for a, item in new.items() if any(p == _as_port(other) for p in item.ports))
-                by = f", used by {', '.join(users)}" if users else ""
-                raise RegistrationError(
-                    f"Service {registration.label} has the port {other.get('name')}:{other.get('port')}{by}; "
-                    f"{port} cannot be added beside it. Give every port number one name of its own."
-                )
-        ports.append({"name": port.name, "port": port.number, "protocol": port.transport})
-    return ports
-
-
-def _check_foreign_ports(registration: Registration, service: JsonObject, new: Record) -> None:
-    present = {_as_port(port) for port in (service.get("spec") or {}).get("ports") or []}
-    missing = sorted({port for item in new.values() for port in item.ports} - present)
-    if missing:
-        raise RegistrationError(
-            f"Service {registration.label} was not created by mesh.expansion and lacks the port {_list(missing)}. "
-            "Add the port to it, or delete the Service and run again."
-        )
-
-
-def _warn_about_accounts(registration: Registration, service: JsonObject, new: Record, warnings: list[str]) -> None:
-    missing = {item.service_account for item in new.values()} - _accounts(service)
-    if missing:
-        wanted = ",".join(sorted(_accounts(service) | missing))
-        warnings.append(
-            f"Service {registration.label} was not created by mesh.expansion and is left as it is, but Pilot will not "
-            f"trust {', '.join(sorted(missing))} for it until it has the annotation {ACCOUNTS_ANNOTATION}: {wanted}."
-        )
-
-
-def _refuse_unusable(registration: Registration, service: JsonObject | None) -> None:
-    spec = (service or {}).get("spec") or {}
-    if spec.get("selector"):
-        selector = ",".join(f"{key}={value}" for key, value in sorted(spec["selector"].items()))
-        raise RegistrationError(
-            f"Service {registration.label} selects pods ({selector}), so Kubernetes would overwrite its Endpoints. "
-            "Register the VM under another name, or remove the selector from that Service."
-        )
-    if spec.get("type") == "ExternalName":
-        raise RegistrationError(
-            f"Service {registration.label} is of type ExternalName and has no endpoints. "
-            "Register the VM under another name, or delete that Service."
-        )
-
-
-def _base(registration: Registration, actual: JsonObject | None) -> JsonObject:
-    if actual is not None:
-        return copy.deepcopy(actual)
-    return {
-        "metadata": {
-            "name": registration.name,
-            "namespace": registration.namespace,
-            "labels": {MANAGED_BY_LABEL: MANAGED_BY},
-        }
-    }
-
-
-def _annotate(body: JsonObject, old: Record, new: Record) -> None:
-    annotations = dict(body["metadata"].get("annotations") or {})
-    if _ours(body):
-        used_before = {item.service_account for item in old.values()}
-        accounts = (_accounts(body) - used_before) | {item.service_account for item in new.values()}
-        if accounts:
-            annotations[ACCOUNTS_ANNOTATION] = ",".join(sorted(accounts))
-    annotations.pop(RECORD_ANNOTATION, None)
-    if new:
-        annotations[RECORD_ANNOTATION] = _write_record(new)
-    if annotations or "annotations" in body["metadata"]:
-        body["metadata"]["annotations"] = annotations
-
-
-def _accounts(body: JsonObject) -> set[str]:
-    text = (body["metadata"].get("annotations") or {}).get(ACCOUNTS_ANNOTATION, "")
-    return {account.strip() for account in text.split(",") if account.strip()}
-
-
-def _write_record(record: Record) -> str:
-    content = {
-        address: {
-            "ports": sorted(str(port) for port in item.ports),
-            "service_account": item.service_account,
-            **({"host": item.host} if item.host else {}),
-        }
-        for address, item in record.items()
-    }
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
-
-
-def _read_record(registration: Registration, endpoints: JsonObject | None) -> Record:
-    text = (((endpoints or {}).get("metadata") or {}).get("annotations") or {}).get(RECORD_ANNOTATION)
-    if not text:
-        return {}
-    where = f"Endpoints {registration.label}"
-    try:
-        return {
-            address: VmEndpoint(
-                address,
-                tuple(parse_port(port, where) for port in item["ports"]),
-                item["service_account"],
-                item.get("host", ""),
-            )
-            for address, item in json.loads(text).items()
-        }
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise RegistrationError(
-            f"{where}: the annotation {RECORD_ANNOTATION} cannot be read ({exc}). Somebody edited it. Remove the "
-            "annotation and the addresses of VMs from the object, then run again."
-        ) from exc
-
-
-def _foreign_entries(endpoints: JsonObject | None, old: Record) -> set[Entry]:
-    ours = {entry(item.address, port) for item in old.values() for port in item.ports}
-    return unpack((endpoints or {}).get("subsets")) - ours
-
-
-def _held_by_others(entries: set[Entry], old: Record, address: str, port: Port) -> bool:
-    recorded = old.get(address)
-    if recorded is not None and port in recorded.ports:
+def _only_endpoints(service: JsonObject | None, old: t.Mapping[str, Record], wish: Wish) -> bool:
+    """Whether the Service has, and shall have, nothing to do with another backend."""
+    if any(old[layer] for layer in old if layer != ENDPOINTS):
         return False
-    return any(item.ip == address and item.ready and item.serves(port) for item in entries)
+    unmarked = marked(service) <= {ENDPOINTS}
+    return unmarked and (wish.backend == ENDPOINTS or wish.state == "absent" and bool(old[ENDPOINTS]))
 
 
-def _ours(body: JsonObject) -> bool:
-    return (body["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
+def _endpoints_only(item: Registration, world: World, wish: Wish) -> Plan:
+    service, held = world.services.get(item.name), world.endpoints.get(item.name)
+    if wish.state == "absent":
+        return endpoints.plan_absent(item, service, held)
+    return endpoints.plan_present(item, service, held, wish.purge)
 
 
-def _as_port(port: JsonObject) -> Port:
-    return Port(port.get("name") or "", port.get("port") or 0)
+def _entries(
+    namespace: str, world: World, members: t.Sequence[Member], wish: Wish, old: workload_entry.ByVm
+) -> list[Operation]:
+    new = {address: dict(shares) for address, shares in old.items()}
+    for found in members:
+        _share_out(found, found.new[ENTRIES], new, wish.backend == ENTRIES)
+    staying = {address for found in members for address in found.wanted}
+    return workload_entry.plan_entries(namespace, world.entries, old, new, staying)
 
 
-def _same(actual: JsonObject | None, wanted: JsonObject | None) -> bool:
-    if actual is None or wanted is None:
-        return actual is wanted
-    return visible(actual) == visible(wanted)
+def _share_out(found: Member, layer: Record, new: workload_entry.ByVm, current: bool) -> None:
+    """Put a Service's part into what its VMs are asked for."""
+    selector = tuple(sorted(selector_of(found.registration, found.service).items()))
+    for address in dict.fromkeys((*new, *layer)):
+        shares = new.setdefault(address, {})
+        before = shares.pop(found.name, None)
+        if address in layer:
+            renew = current and address in found.wanted
+            shares[found.name] = Share(layer[address], before.selector if before and not renew else selector)
 
 
-def _operation(kind: str, actual: JsonObject | None, wanted: JsonObject | None) -> Operation:
-    if wanted is None:
-        return Operation("delete", kind, actual or {})
-    return Operation("create" if actual is None else "update", kind, wanted)
+def _groups(namespace: str, world: World, members: t.Sequence[Member], wish: Wish, old: auto.ByGroup) -> auto.Outcome:
+    where = {address: group for group, vms in old.items() for address in vms}
+    if wish.backend == AUTO:
+        where = _chosen(members, where)
+    flat: workload_entry.ByVm = {}
+    for vms in old.values():
+        for address, shares in vms.items():
+            flat.setdefault(address, {}).update(shares)
+    for found in members:
+        _share_out(found, found.new[AUTO], flat, wish.backend == AUTO)
+    new: auto.ByGroup = {}
+    for address, shares in flat.items():
+        if shares:
+            group = where[address]
+            renamed = {name: Share(share.item._replace(group=group), share.selector) for name, share in shares.items()}
+            new.setdefault(group, {})[address] = renamed
+    touched = {vm.address for found in members for vm in found.registration.endpoints}
+    probes = _probes(members, where) if wish.backend == AUTO and wish.state == "present" else {}
+    return auto.plan_groups(namespace, world.groups, world.entries, old, new, touched, probes)
 
 
-def visible(body: JsonObject) -> JsonObject:
-    """What a reader of a diff wants to see: no bookkeeping of the server, subsets in one order."""
-    metadata = body.get("metadata") or {}
-    shown: JsonObject = {
-        "metadata": {key: metadata[key] for key in ("name", "namespace", "labels", "annotations") if metadata.get(key)}
+def _chosen(members: t.Sequence[Member], known: t.Mapping[str, str]) -> dict[str, str]:
+    """The group of each VM: the one that it is given, else the one where it is, else one named as its first Service."""
+    given: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for found in members:
+        asked = {vm.address: vm.group for vm in found.registration.endpoints if vm.group}
+        for address in found.new[AUTO]:
+            first.setdefault(address, found.name)
+            group = asked.get(address)
+            if group and given.setdefault(address, group) != group:
+                raise RegistrationError(
+                    f"{address}: its Services name the WorkloadGroups {given[address]} and {group}. A VM is a member "
+                    "of one: name it once."
+                )
+    return {**first, **known, **given}
+
+
+def _probes(members: t.Sequence[Member], where: t.Mapping[str, str]) -> dict[str, JsonObject | None]:
+    found: dict[str, JsonObject | None] = {}
+    for item in members:
+        probe = item.registration.probe
+        for group in {where[address] for address in item.wanted if address in where}:
+            before = found.get(group)
+            if before and probe and before != probe:
+                raise RegistrationError(
+                    f"WorkloadGroup {item.registration.namespace}/{group}: its Services give two probes. A VM has "
+                    "one: give it with one of them."
+                )
+            found[group] = before or (dict(probe) if probe else None)
+    return found
+
+
+def _accounts(
+    namespace: str, world: World, members: t.Sequence[Member], wish: Wish, known: Recorded
+) -> tuple[list[Operation], list[Operation]]:
+    """ServiceAccounts to make, and those of ours that VMs of the batch used and no VM uses any more."""
+    if not wish.accounts:
+        return [], []
+    batch = {found.name for found in members}
+    needed = _used(members, lambda found: found.new)
+    others = {
+        share.item.service_account
+        for vms in (known.by_vm, *known.by_group.values())
+        for shares in vms.values()
+        for service, share in shares.items()
+        if service not in batch
     }
-    if body.get("spec"):
-        shown["spec"] = body["spec"]
-    if body.get("subsets"):
-        shown["subsets"] = pack(unpack(body["subsets"]))
-    return shown
+    before = _used(members, lambda found: found.old)
+    if wish.state == "absent":
+        before |= {vm.service_account for found in members for vm in found.registration.endpoints}
+    made = [
+        Operation("create", "ServiceAccount", base(namespace, name, None))
+        for name in sorted(needed - world.accounts.keys() - {"default"})
+    ]
+    unused = [
+        Operation("delete", "ServiceAccount", body, body)
+        for name, body in sorted(world.accounts.items())
+        if is_ours(body) and name in before and name not in needed | others
+    ]
+    return made, unused
 
 
-def _list(ports: t.Iterable[Port]) -> str:
-    return ", ".join(str(port) for port in ports)
+def _used(members: t.Sequence[Member], side: t.Callable[[Member], t.Mapping[str, Record]]) -> set[str]:
+    return {vm.service_account for found in members for layer in (ENTRIES, AUTO) for vm in side(found)[layer].values()}
+
+
+def _pending(members: t.Sequence[Member], wish: Wish, known: Recorded) -> dict[str, list[str]]:
+    if wish.backend != AUTO or wish.state == "absent":
+        return {}
+    return {
+        found.name: sorted(address for address in found.wanted if address not in known.registered) for found in members
+    }

@@ -23,6 +23,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import (
     ATTEMPTS,
+    SENDINGS,
     KubeRetriesExhausted,
     backoff,
     retry_on_conflict,
@@ -61,8 +62,8 @@ class Server:
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
 
-    def answer(self, status, document, *headers):
-        self.answers.append((status, document, headers))
+    def answer(self, status, document, *headers, times=1):
+        self.answers += [(status, document, headers)] * times
 
 
 @pytest.fixture
@@ -91,7 +92,11 @@ def kubeconfig(path, url, token="t0ken"):
 
 @pytest.fixture
 def client(server, tmp_path):
-    return connect(kubeconfig(tmp_path / "config", server.url))
+    """Waits for nobody; `slept` says how long it would have."""
+    client = connect(kubeconfig(tmp_path / "config", server.url))
+    client.slept = []
+    client.sleep = client.slept.append
+    return client
 
 
 def test_get_sends_the_token_and_returns_the_object(server, client):
@@ -291,14 +296,14 @@ def test_validation_answers_422_and_names_the_fields(server, client):
     ],
 )
 def test_errors_have_their_own_types_and_say_what_was_attempted(server, client, status, error, message):
-    server.answer(status, {"message": "nope"})
+    server.answer(status, {"message": "nope"}, times=SENDINGS if status >= 500 else 1)
     review(server, False)
     with pytest.raises(error, match=message):
         client.replace(CONFIGMAPS, "x", {"metadata": {"name": "y", "resourceVersion": "1"}})
 
 
 def test_an_answer_that_is_not_json(server, client):
-    server.answer(502, b"<html>Bad Gateway</html>")
+    server.answer(502, b"<html>Bad Gateway</html>", times=SENDINGS)
     with pytest.raises(errors.KubeServerError, match="Bad Gateway"):
         client.get(SERVICES, "x", "y")
 
@@ -314,6 +319,52 @@ def test_warnings_of_the_server_are_kept_once(server, client):
         server.answer(200, {}, ("Warning", '299 - "v1 Endpoints is deprecated"'))
         client.get(SERVICES, "x", "y")
     assert client.warnings == ["v1 Endpoints is deprecated"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize(("status", "header"), [(429, ("Retry-After", "7")), (503, ("Retry-After", "7"))])
+def test_a_busy_server_is_asked_again_when_it_wants(server, client, method, status, header):
+    server.answer(status, {"message": "too many requests"}, header, times=2)
+    server.answer(200, {"kind": "Service"})
+    body = {"metadata": {"name": "y", "resourceVersion": "1"}}
+    calls = {
+        "GET": lambda: client.get(SERVICES, "x", "y"),
+        "POST": lambda: client.create(SERVICES, "x", body),
+        "PUT": lambda: client.replace(SERVICES, "x", body),
+        "DELETE": lambda: client.delete(SERVICES, "x", "y", "1"),
+    }
+    calls[method]()
+    assert [request[0] for request in server.requests] == [method] * 3
+    assert client.slept == [7.0, 7.0]
+    assert client.requests == 3
+
+
+def test_a_server_that_stays_busy_is_given_up(server, client):
+    server.answer(429, {"message": "too many requests"}, ("Retry-After", "3600"), times=SENDINGS)
+    with pytest.raises(errors.KubeServerError, match=r"Cannot get Service y .*too many requests \(HTTP 429\)"):
+        client.get(SERVICES, "x", "y")
+    assert client.slept == [30.0] * (SENDINGS - 1)
+
+
+def test_an_error_of_the_server_is_no_reason_to_wait_for_long(server, client):
+    server.answer(500, {"message": "leader changed"}, times=2)
+    server.answer(200, {"a": 1})
+    assert client.get(SERVICES, "x", "y") == {"a": 1}
+    assert len(client.slept) == 2
+    assert max(client.slept) < 1
+
+
+def test_a_refusal_is_not_sent_again(server, client):
+    server.answer(422, {"message": "no"}, ("Retry-After", "1"))
+    with pytest.raises(errors.KubeInvalid):
+        client.get(SERVICES, "x", "y")
+    assert (len(server.requests), client.slept) == (1, [])
+
+
+def test_list_by_field_and_limit(server, client):
+    server.answer(200, {"items": []})
+    client.list(SERVICES, "x", field_selector="spec.serviceAccountName=web", limit=1)
+    assert server.requests[0][1].endswith("/services?fieldSelector=spec.serviceAccountName%3Dweb&limit=1")
 
 
 def test_access_review(server, client):
