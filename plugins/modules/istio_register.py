@@ -41,8 +41,8 @@ options:
     default: present
   backend:
     description:
-      - V(endpoints) is a Service without selector and an Endpoints object of the same name. Services with a selector are
-        refused. For Istio 1.0 to 1.4.
+      - V(endpoints) is a Service without selector and an Endpoints object of the same name. Services with a selector
+        are refused. For Istio 1.0 to 1.4.
       - V(endpoint_slice) is a Service without selector and EndpointSlices. Clients of the mesh send to these addresses
         without mutual TLS. A Service with a selector that somebody else created gets the virtual machines beside its
         pods.

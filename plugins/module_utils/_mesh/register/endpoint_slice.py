@@ -40,6 +40,11 @@ MOST = 100
 Slices = t.Mapping[str, JsonObject]
 
 
+def is_slice_of_ours(body: JsonObject) -> bool:
+    """Kubernetes gives its own slices all labels of their Service or Endpoints, but this one says whose it is."""
+    return (body["metadata"].get("labels") or {}).get(MANAGER_LABEL) == MANAGED_BY
+
+
 def of_service(slices: Slices, service: str, plain: bool) -> dict[str, JsonObject]:
     found = {}
     for name, body in slices.items():

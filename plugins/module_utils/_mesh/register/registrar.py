@@ -25,7 +25,7 @@ from ..._kube.resources import (
 )
 from ..._kube.retry import retry_on_conflict
 from . import services as layer
-from .endpoint_slice import SERVICE_LABEL
+from .endpoint_slice import MANAGER_LABEL, SERVICE_LABEL, is_slice_of_ours
 from .layers import Found, Wish, World
 from .model import Registration, RegistrationError
 from .objects import MANAGED_BY, MANAGED_BY_LABEL, Operation, is_ours
@@ -36,6 +36,8 @@ RESOURCES: dict[str, Resource] = {
     for item in (SERVICES, ENDPOINTS, ENDPOINT_SLICES, WORKLOAD_ENTRIES, WORKLOAD_GROUPS, SERVICE_ACCOUNTS)
 }
 OURS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+# Kubernetes gives its own slices the labels of their Service or Endpoints, but not this one.
+OUR_SLICES = f"{MANAGER_LABEL}={MANAGED_BY}"
 
 # The endpoints controller removes the Endpoints of a deleted Service a moment later. After a collision, look again.
 SETTLE_SECONDS = 0.5
@@ -62,12 +64,14 @@ class Registrar:
         self._client = client
         self._wish = wish
         self._sleep = sleep
+        # What `plan` has read, for the first attempt of `apply`.
+        self._seen: dict[str, World] = {}
         self.written: list[str] = []
         self.attempts = 0
 
     def plan(self, namespace: str, batch: list[Registration]) -> Namespaced:
         """All rounds to the end, without writing."""
-        world = self._read(namespace, batch)
+        world = self._seen[namespace] = self._read(namespace, batch)
         operations: list[Operation] = []
         warnings: list[str] = []
         for _number in range(_ROUNDS):
@@ -88,13 +92,14 @@ class Registrar:
         def attempt(number: int) -> Round:
             self.attempts = max(self.attempts, number + 1)
             for _number in range(_ROUNDS):
-                found = self._round(namespace, self._read(namespace, batch), batch)
+                world = self._seen.pop(namespace, None) or self._read(namespace, batch)
+                found = self._round(namespace, world, batch)
                 if not found.operations:
                     return found
                 if any(operation.handover for operation in found.operations):
                     self._sleep(HANDOVER_SECONDS)
                 conflict = self._write_all(namespace, found.operations)
-                if number or conflict:
+                if (number or conflict) and any(item.kind == "Endpoints" for item in found.operations):
                     self._sleep(SETTLE_SECONDS)
                 if conflict:
                     raise conflict
@@ -153,7 +158,7 @@ class Registrar:
             found = self._client.list(resource, namespace, **selection)
         except KubeForbidden as exc:
             return f"{operation.label} stays: whether {reason} cannot be seen. {exc}"
-        users = [item for item in found if resource is PODS or (not is_ours(item) and item.get("endpoints"))]
+        users = [item for item in found if resource is PODS or (not is_slice_of_ours(item) and item.get("endpoints"))]
         return f"{operation.label} stays: {reason}. Delete it when they have gone." if users else ""
 
     # reading
@@ -170,7 +175,7 @@ class Registrar:
             wanted = [name for name in layers if name in kinds]
             return self._listed(resource, namespace, selector, all(kinds[name] for name in wanted)) if wanted else {}
 
-        slices = optional(ENDPOINT_SLICES, layer.SLICES, layer.PLAIN)
+        slices = optional(ENDPOINT_SLICES, layer.SLICES, layer.PLAIN, selector=OUR_SLICES)
         held = optional(ENDPOINTS, layer.ENDPOINTS)
         if layer.ENDPOINTS in kinds:
             only_foreign = self._wish.backend != layer.ENDPOINTS
@@ -211,9 +216,7 @@ class Registrar:
                 f"{exc} The API server does not know {resource.plural} of {resource.api_version}. Install the "
                 "definitions of Istio, or register with another backend."
             ) from exc
-        # Items of a list do not say what they are.
-        head = {"apiVersion": resource.api_version, "kind": resource.kind}
-        return {item["metadata"]["name"]: {**head, **item} for item in items}
+        return {item["metadata"]["name"]: _slim(resource, item) for item in items}
 
     def _add_missing(self, found: Found, resource: Resource, namespace: str, names: t.Iterable[str]) -> None:
         """Objects of others carry no label of ours."""
@@ -221,7 +224,14 @@ class Registrar:
             if name not in found:
                 item = self._client.get(resource, namespace, name)
                 if item is not None:
-                    found[name] = item
+                    found[name] = _slim(resource, item)
+
+
+def _slim(resource: Resource, item: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Items of a list do not say what they are, and who owns which field is as much again as all that is of use: the
+    server keeps it when it is left out of an update."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    return {**item, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 
 def _foreign(service: t.Mapping[str, t.Any] | None) -> bool:

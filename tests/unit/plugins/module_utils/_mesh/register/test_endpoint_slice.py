@@ -105,7 +105,12 @@ def test_what_others_put_into_a_slice_stays():
 
 def test_slices_of_others_are_not_touched():
     store = FakeStore()
-    labels = {"kubernetes.io/service-name": "web", "endpointslice.kubernetes.io/managed-by": "somebody"}
+    # Kubernetes gives its own slices the labels of their Service.
+    labels = {
+        "app.kubernetes.io/managed-by": "mesh.expansion",
+        "kubernetes.io/service-name": "web",
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+    }
     theirs = {
         "metadata": {"name": "web-abc", "labels": labels},
         "addressType": "IPv4",

@@ -111,7 +111,12 @@ def test_a_service_of_others_without_selector_is_refused():
 def test_our_service_stays_while_pods_are_behind_it():
     store = FakeStore()
     run(store, ENTRY, service(VM1))
-    labels = {"kubernetes.io/service-name": "web", "endpointslice.kubernetes.io/managed-by": "endpointslice-controller"}
+    # The controller copies the labels of the Service.
+    labels = {
+        "app.kubernetes.io/managed-by": "mesh.expansion",
+        "kubernetes.io/service-name": "web",
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+    }
     pods = {"metadata": {"name": "web-x", "labels": labels}, "endpoints": [{"addresses": ["10.244.0.9"]}]}
     store.put(ENDPOINT_SLICES, "default", pods)
     planned = plan(store, ENTRY, service(VM1), state="absent")
