@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.registration.apiserver import ApiServer, running
+from tests.registration.apiserver import ApiServer
 from tests.registration.crowd import NODES, Crowd, crowd
 from tests.registration.seen import Seen
 
@@ -22,12 +22,6 @@ Json = dict[str, Any]
 ROUNDS = int(os.environ.get("MESH_EXPANSION_ROUNDS", "3"))
 BACKENDS = ("endpoints", "endpoint_slice", "workload_entry", "auto")
 SERVICES = ("web", "shop")
-
-
-@pytest.fixture(name="server", scope="module")
-def fixture_server() -> Iterator[ApiServer]:
-    with running() as server:
-        yield server
 
 
 @pytest.fixture(name="nodes", scope="module")
