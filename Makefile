@@ -80,9 +80,9 @@ unit: venv collection ## unit tests
 	@PYTHONPATH=build/collections python -m pytest -n auto --junitxml=$(RESULTS)/unit/unit.xml $(ARGS)
 
 .PHONY: integration
-integration: lab-up ## tests on the lab's director, pods and overlay (root)
+integration: lab-up ## tests on the lab's director, pods and overlay, and on an API server of their own (root)
 	@mkdir -p $(RESULTS)/integration
-	@PYTHONPATH=build/collections python -m pytest tests/integration --junitxml=$(RESULTS)/integration/integration.xml $(ARGS)
+	@PYTHONPATH=build/collections python -m pytest tests/integration tests/registration --junitxml=$(RESULTS)/integration/integration.xml $(ARGS)
 
 .PHONY: molecule
 molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
@@ -108,6 +108,15 @@ bench: lab-up ## the IPVS engine against ipvsadm, then bench-onboarding; writes 
 .PHONY: bench-onboarding
 bench-onboarding: deps collection ## site.yml against a shell script that does it by hand, 16 VMs; ARGS="--vms 2" (root)
 	@python -m tests.bench.onboarding $(ARGS)
+
+.PHONY: bench-registration
+bench-registration: venv collection ## 1,000 VMs for each backend against one task per object; ARGS="--vms 100"
+	@PYTHONPATH=build/collections python -m tests.bench.registration $(ARGS)
+
+.PHONY: stress
+stress: venv collection ## 8 control nodes register and deregister at once, 50 rounds for each backend; 20 min
+	@mkdir -p $(RESULTS)/stress
+	@MESH_EXPANSION_ROUNDS=50 PYTHONPATH=build/collections python -m pytest tests/registration/test_crowd.py --junitxml=$(RESULTS)/stress/stress.xml $(ARGS)
 
 .PHONY: bare
 bare: deps ## deps, lint, sanity, unit from a clone on a bare Debian container; 12 min (root)
