@@ -21,8 +21,8 @@ from ..exposure.plan import Plan as ExposurePlan
 from ..exposure.services import Identity, exposure_manifests, identity, label
 from ..exposure.work import Exposer
 from ..generations.model import EXPOSURE
-from ..register.model import Registration, RegistrationError, VmEndpoint, parse_registrations
 from ..register.endpoints import plan_present
+from ..register.model import Registration, RegistrationError, VmEndpoint, parse_registrations
 from ..settings.configmap import plan as plan_settings
 from ..settings.document import MeshConfigError
 from .model import Finding, differences
