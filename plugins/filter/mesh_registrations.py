@@ -13,13 +13,16 @@ description:
   - Merges what the virtual machines of an inventory offer into one entry per Kubernetes Service, in the form that
     M(mesh.expansion.istio_register) takes.
   - Fails with the name of the machine when an entry is incomplete or contradicts another one.
-positional: namespace, service_account
+positional: namespace, service_account, plain_clients
 options:
   _input:
     description:
-      - The machines, each with C(name), C(address) and C(services), and optionally C(namespace) and C(service_account).
-      - A service has C(name), C(port) and C(protocol), and optionally C(port_name),
-        C(namespace) and C(service_account).
+      - The machines, each with C(name), C(address) and C(services), and optionally C(namespace), C(service_account)
+        and C(workload).
+      - A service has C(name), C(port) and C(protocol), and optionally C(port_name), C(namespace), C(service_account),
+        C(selector) and C(probe).
+      - C(workload) is a mapping with what M(mesh.expansion.istio_register) takes for each endpoint beyond that,
+        C(weight), C(locality), C(network), C(labels) and C(group).
     type: list
     elements: dictionary
     required: true
@@ -31,6 +34,11 @@ options:
     description: ServiceAccount for services that name none.
     type: string
     default: default
+  plain_clients:
+    description: Whether pods without a sidecar shall reach the machines, too.
+    type: boolean
+    default: false
+    version_added: "1.1.0"
 seealso:
   - module: mesh.expansion.istio_register
 """
@@ -65,10 +73,13 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.mode
 
 
 def mesh_registrations(
-    hosts: list[dict[str, t.Any]], namespace: str = "default", service_account: str = "default"
+    hosts: list[dict[str, t.Any]],
+    namespace: str = "default",
+    service_account: str = "default",
+    plain_clients: bool = False,
 ) -> list[dict[str, t.Any]]:
     try:
-        return registrations(hosts, namespace, service_account)
+        return registrations(hosts, namespace, service_account, plain_clients)
     except RegistrationError as exc:
         raise AnsibleFilterError(f"mesh.expansion.mesh_registrations: {exc}") from exc
 

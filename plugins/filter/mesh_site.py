@@ -42,6 +42,8 @@ options:
       - mesh_settings
       - mesh_configmap
       - control_plane_deployment
+      - registration
+      - plain_clients
       - upstream_dns
       - probe_names
       - exposed_services

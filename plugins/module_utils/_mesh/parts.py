@@ -41,6 +41,8 @@ PARTS: dict[str, Part] = {
     "mesh_settings": Part(lambda site: dict(site.generation.mesh_settings), ["mesh_control_plane"]),
     "mesh_configmap": Part(lambda site: site.generation.mesh_configmap, ["mesh_control_plane"]),
     "control_plane_deployment": Part(lambda site: site.generation.control_plane_deployment, ["mesh_control_plane"]),
+    "registration": Part(lambda site: site.registration, ["mesh_registration", "mesh_control_plane"]),
+    "plain_clients": Part(lambda site: site.plain_clients),
     "upstream_dns": Part(lambda site: list(site.upstream_dns), ["mesh_upstream_dns"]),
     "probe_names": Part(
         Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]

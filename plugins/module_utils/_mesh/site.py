@@ -22,6 +22,8 @@ Read = t.Callable[[str], t.Any]
 """Gives the value of a variable, None when it is not set."""
 
 GROUPS = ("director", "k8s_nodes", "vms")
+# Of mesh_vm_weight and so on.
+WORKLOAD = ("weight", "locality", "network", "labels", "group")
 # What the profiles are made of: a list made of wrong ones would only repeat the complaint.
 _OF_EXPOSURE = ("mesh_istio_namespace", "mesh_dns_namespace", "mesh_cluster_domain")
 _CHECKSUM = re.compile(r"(md5|sha1|sha224|sha256|sha384|sha512):([0-9a-fA-F]+|https?://\S+|file://\S+)")
@@ -49,10 +51,14 @@ class Vm(Host):
     service_account: str
     # As written; the registration parses them.
     services: t.Any
+    # What its workload has beyond that, by the registration's own names; only what is set.
+    workload: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, t.Any]:
         # Not asdict(): it copies lists by their class, and a template's own list cannot be made like that.
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        workload = found.pop("workload")
+        return {**found, **({"workload": dict(workload)} if workload else {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Site:
     overrides: t.Mapping[str, t.Any]
     own_services: t.Sequence[t.Any]
     exposure_backend: str
+    registration: str
+    plain_clients: bool
     istio_namespace: str
     dns_namespace: str
     cluster_domain: str
@@ -131,6 +139,7 @@ def vm_of(read: Read, name: str) -> Vm:
         namespace=str(read("mesh_vm_namespace") or "default"),
         service_account=str(read("mesh_service_account") or "default"),
         services=read("mesh_vm_services") or [],
+        workload={key: value for key in WORKLOAD for value in [read(f"mesh_vm_{key}")] if value not in (None, "")},
     )
 
 
@@ -176,6 +185,8 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         overrides=read("mesh_exposed_overrides") or {},
         own_services=read("mesh_exposed_services") or [],
         exposure_backend=choice("mesh_exposure_backend", _first(generation.exposure_backend, BACKENDS)),
+        registration=choice("mesh_registration", generation.registrations),
+        plain_clients=_yes(read("mesh_plain_clients")),
         istio_namespace=text("mesh_istio_namespace", "istio-system"),
         dns_namespace=text("mesh_dns_namespace", "kube-system"),
         cluster_domain=text("mesh_cluster_domain", "cluster.local"),
@@ -202,6 +213,11 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
 def _first(default: str, values: t.Sequence[str]) -> list[str]:
     """The choices, the default in front."""
     return [default, *(value for value in values if value != default)]
+
+
+def _yes(value: t.Any) -> bool:
+    """As Ansible reads a boolean; an inventory in INI has texts."""
+    return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
 
 
 def _texts(value: t.Any) -> list[str]:

@@ -67,5 +67,7 @@ CITADEL = Generation(
     probe_service="istio-pilot",
     identity_secret=lambda account: f"istio.{account}",
     identity_remedy="Citadel then makes the Secret within seconds if it runs.",
+    # Pilot of these releases reads nothing else.
+    registrations=("endpoints",),
     package="istio-sidecar",
 )

@@ -51,5 +51,7 @@ class Generation:
     # The Secret with a service account's key and certificate.
     identity_secret: t.Callable[[str], str]
     identity_remedy: str
+    # How VMs are registered, the default first.
+    registrations: t.Sequence[str]
     # The Debian package of the sidecar.
     package: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..exposure.backends import EXTERNAL_IPS
+from ..register.rights import needed
 from ..site import Site
 
 JsonObject = t.Dict[str, t.Any]
@@ -28,9 +29,9 @@ def required_access(site: Site, configmap: str, deployment: str) -> list[JsonObj
         ),
         # registration
         *(
-            _right(resource, ["get", "create", "update", "delete"], namespace)
+            _right(resource, verbs, namespace, group=group)
             for namespace in _vm_namespaces(site)
-            for resource in ("services", "endpoints")
+            for group, resource, verbs in needed(site.registration, site.plain_clients)
         ),
         # istio_sidecar: the identities, each by its own name.
         *(

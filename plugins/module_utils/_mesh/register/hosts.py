@@ -12,7 +12,13 @@ from .model import RegistrationError, parse_address, parse_port, parse_registrat
 JsonObject = t.Dict[str, t.Any]
 
 
-def registrations(hosts: t.Iterable[t.Mapping[str, t.Any]], namespace: str, service_account: str) -> list[JsonObject]:
+# Of a Service as a whole; whichever VM says it, says it for all.
+_OF_SERVICE = ("selector", "probe")
+
+
+def registrations(
+    hosts: t.Iterable[t.Mapping[str, t.Any]], namespace: str, service_account: str, plain_clients: bool = False
+) -> list[JsonObject]:
     """One entry per Service, with all the VMs that serve it. A host without services takes no part."""
     merged: dict[tuple[str, str], JsonObject] = {}
     for host in hosts:
@@ -28,14 +34,29 @@ def registrations(hosts: t.Iterable[t.Mapping[str, t.Any]], namespace: str, serv
                 raise RegistrationError(f"{where}: it has no name. Add the name of the Kubernetes Service.")
             key = (str(service.get("namespace") or host.get("namespace") or namespace), service_name)
             item = merged.setdefault(key, {"name": key[1], "namespace": key[0], "ports": [], "endpoints": []})
+            if plain_clients:
+                item["plain_clients"] = True
+            for name_of_option in _OF_SERVICE:
+                _once(item, name_of_option, service.get(name_of_option), where)
             if port not in item["ports"]:
                 item["ports"].append(port)
             account = str(service.get("service_account") or host.get("service_account") or service_account)
-            _add_endpoint(item, name, parse_address(host.get("address"), name), account, port)
+            workload = host.get("workload") or {}
+            _add_endpoint(item, name, parse_address(host.get("address"), name), account, port, workload)
     batch = list(merged.values())
-    # The same checks that the module makes, before anything is written.
-    parse_registrations(batch)
+    # The same checks that the module makes, before anything is written; it alone knows the backend.
+    parse_registrations(batch, backend="")
     return batch
+
+
+def _once(item: JsonObject, option: str, value: t.Any, where: str) -> None:
+    if not value:
+        return
+    if item.setdefault(option, value) != value:
+        raise RegistrationError(
+            f"{where}: {option} is {value!r}, but another VM of the Service says {item[option]!r}. Write it once, or "
+            "the same for all."
+        )
 
 
 def _port(service: t.Any, where: str) -> JsonObject:
@@ -55,9 +76,13 @@ def _port(service: t.Any, where: str) -> JsonObject:
     return {"name": port.name, "port": port.number}
 
 
-def _add_endpoint(item: JsonObject, host: str, address: str, account: str, port: JsonObject) -> None:
+def _add_endpoint(
+    item: JsonObject, host: str, address: str, account: str, port: JsonObject, workload: t.Mapping[str, t.Any]
+) -> None:
     for endpoint in item["endpoints"]:
         if endpoint["host"] == host and endpoint["service_account"] == account:
             endpoint["ports"].append(port)
             return
-    item["endpoints"].append({"address": address, "host": host, "service_account": account, "ports": [port]})
+    item["endpoints"].append(
+        {"address": address, "host": host, "service_account": account, "ports": [port], **workload}
+    )

@@ -54,6 +54,23 @@ def test_namespace_and_account_come_from_service_then_host_then_site():
     ]
 
 
+def test_what_a_workload_has_goes_to_its_endpoint_and_the_rest_to_its_service():
+    workload = {"weight": 5, "network": "vm-network", "labels": {"version": "v1"}, "group": "web"}
+    probe = {"tcpSocket": {"port": 9080}}
+    hosts = [vm(1, {**WEB, "selector": {"app": "web"}, "probe": probe}, workload=workload), vm(2, WEB)]
+    (item,) = mesh_registrations(hosts, plain_clients=True)
+    assert (item["selector"], item["probe"], item["plain_clients"]) == ({"app": "web"}, probe, True)
+    assert {key: item["endpoints"][0][key] for key in workload} == workload
+    assert not workload.keys() & item["endpoints"][1].keys()
+    assert parse_registrations([item], backend="auto")[0].endpoints[0].weight == 5
+
+
+def test_two_selectors_for_one_service_are_refused():
+    hosts = [vm(1, {**WEB, "selector": {"app": "a"}}), vm(2, {**WEB, "selector": {"app": "b"}})]
+    with pytest.raises(AnsibleFilterError, match="vm2: mesh_vm_services entry 1: selector is .* another VM of the"):
+        mesh_registrations(hosts)
+
+
 def test_hosts_without_services_take_no_part():
     assert mesh_registrations([vm(1), {"name": "vm2", "address": None, "services": None}]) == []
 

@@ -59,6 +59,26 @@ def test_a_good_site() -> None:
         good.vip = "1.2.3.4"  # type: ignore[misc]
 
 
+def test_what_a_vm_s_workload_has_is_what_is_set() -> None:
+    hosts = {"web1": {"mesh_vm_weight": 0, "mesh_vm_network": "vm-network", "mesh_vm_labels": {"version": "v1"}}}
+    vm = parsed(hosts=hosts).vms["web1"]
+    assert vm.as_dict()["workload"] == {"weight": 0, "network": "vm-network", "labels": {"version": "v1"}}
+    assert "workload" not in parsed().vms["web1"].as_dict()
+
+
+@pytest.mark.parametrize(("given", "read"), [(None, False), ("yes", True), (True, True), ("false", False)])
+def test_plain_clients(given: Any, read: bool) -> None:
+    assert parsed({"mesh_plain_clients": given}).plain_clients is read
+
+
+def test_a_backend_that_the_generation_cannot_read_is_refused() -> None:
+    bad = parsed({"mesh_registration": "workload_entry"})
+    assert [problem.text for problem in bad.problems] == [
+        "mesh_registration: 'workload_entry' is not known. Set it to 'endpoints'."
+    ]
+    assert bad.registration == "endpoints"
+
+
 def test_what_is_not_set_has_a_default() -> None:
     least = parsed(
         {name: None for name in VARIABLES if name not in ("mesh_vip", "mesh_service_cidr", "mesh_sidecar_package")}

@@ -21,8 +21,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import cluster
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import parse_registrations
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.endpoints import plan_present
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import parse_registrations
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore
 
