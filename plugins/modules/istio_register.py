@@ -249,7 +249,7 @@ operations:
 services:
   description:
     - Per Service the addresses behind it afterwards; with O(backend=endpoints) whoever registered them.
-    - RV(services[].pending) are those that istiod has not registered yet, with O(backend=auto).
+    - Those in C(pending) are not registered by istiod yet, with O(backend=auto).
   returned: success
   type: list
   elements: dict
