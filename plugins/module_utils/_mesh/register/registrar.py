@@ -176,12 +176,15 @@ class Registrar:
             return self._listed(resource, namespace, selector, all(kinds[name] for name in wanted)) if wanted else {}
 
         slices = optional(ENDPOINT_SLICES, layer.SLICES, layer.PLAIN, selector=OUR_SLICES)
+        told = len(self._client.warnings)
         held = optional(ENDPOINTS, layer.ENDPOINTS)
         if layer.ENDPOINTS in kinds:
-            only_foreign = self._wish.backend != layer.ENDPOINTS
-            self._add_missing(
-                held, ENDPOINTS, namespace, [name for name in names if not only_foreign or _foreign(services.get(name))]
-            )
+            every = self._wish.backend == layer.ENDPOINTS
+            wanted = [name for name in names if every or _foreign(services.get(name))]
+            self._add_missing(held, ENDPOINTS, namespace, wanted)
+            if not every:
+                # Who registers otherwise need not hear that Endpoints are deprecated.
+                del self._client.warnings[told:]
         groups = optional(WORKLOAD_GROUPS, layer.AUTO)
         entries = optional(WORKLOAD_ENTRIES, layer.ENTRIES, layer.AUTO, selector=None)
         accounts: Found = {}

@@ -9,7 +9,9 @@ import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeUnreachable
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SERVICES, WORKLOAD_ENTRIES
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import KubeRetriesExhausted
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.registrar import Registrar
 from ansible_collections.mesh.expansion.plugins.modules.istio_register import describe
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from tests.unit.plugins.fake_kube import FakeKube, FakeStore
 from tests.unit.plugins.registrations import (
     VM1,
     VM2,
+    batch,
     carried,
     istiod_registers,
     kinds,
@@ -343,10 +346,18 @@ def test_rights_that_only_another_backend_needs_are_not_needed():
             assert resource.kind in {"Service", "Endpoints"}
             return super().list(resource, namespace, label_selector, field_selector, limit)
 
-    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
-    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.registrar import Registrar
-
-    from tests.unit.plugins.registrations import batch
-
     Registrar(Restricted(store), Wish()).apply("default", batch("endpoints", service(VM1)))
     assert carried(store) == {"endpoints": {"192.168.0.81:9080"}}
+
+
+@pytest.mark.parametrize(("backend", "told"), [("endpoints", True), ("endpoint_slice", False)])
+def test_that_endpoints_are_deprecated_is_for_those_who_use_them(backend, told):
+    class Talking(FakeKube):
+        def list(self, resource, *rest, **more):
+            if resource.kind == "Endpoints" and "v1 Endpoints is deprecated" not in self.warnings:
+                self.warnings.append("v1 Endpoints is deprecated")
+            return super().list(resource, *rest, **more)
+
+    client = Talking()
+    Registrar(client, Wish(backend=backend)).plan("default", batch(backend, service(VM1)))
+    assert bool(client.warnings) is told
