@@ -32,7 +32,7 @@ STAGES = (
     Stage("lint", 2),
     Stage("sanity", 1),
     Stage("unit", 1),
-    Stage("integration", 3),
+    Stage("integration", 7),
     Stage("molecule", 35),
     Stage("ground", 2),
 )

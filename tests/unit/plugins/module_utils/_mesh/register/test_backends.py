@@ -252,7 +252,9 @@ def test_a_move_never_leaves_a_vm_without_a_carrier_and_leaves_nothing_stale(old
     def look(_action, _key):
         seen.append(carried(store))
 
-    run(store, new, service(VM1, VM2), before_write=look, waits=waits)
+    predicted = [str(operation) for operation in plan(store, new, service(VM1, VM2)).operations]
+    done = run(store, new, service(VM1, VM2), before_write=look, waits=waits)
+    assert done.written == predicted
     everybody = {"192.168.0.81:9080", "192.168.0.82:9080"}
     assert all(any(layer == everybody for layer in found.values()) for found in seen), seen
     assert carried(store) == {new: everybody}
