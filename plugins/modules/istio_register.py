@@ -64,6 +64,15 @@ options:
     type: bool
     default: true
     version_added: "1.1.0"
+  wait:
+    description:
+      - With O(backend=auto), how many seconds to wait for what istiod does by itself. With O(state=present) that is
+        registering the virtual machines, after which what registered them before can go; with O(state=absent) it is
+        seeing that their sidecars have gone, after which their groups can go.
+      - What has not happened by then is no failure. It is in RV(services) as C(pending), or in a warning.
+    type: int
+    default: 0
+    version_added: "1.1.0"
   purge:
     description:
       - With O(state=present), also remove the addresses that this module registered earlier behind the given Services
@@ -360,6 +369,7 @@ def argument_spec() -> dict[str, t.Any]:
         "backend": {"type": "str", "choices": list(BACKENDS), "default": BACKENDS[0]},
         "purge": {"type": "bool", "default": False},
         "service_accounts": {"type": "bool", "default": True},
+        "wait": {"type": "int", "default": 0},
         "services": {"type": "list", "elements": "dict", "required": True, "options": service},
         **kube_auth_argument_spec(),
     }
@@ -377,18 +387,20 @@ def main() -> None:
         written = registrar.written
         plans = [registrar.plan(namespace, items) for namespace, items in by_namespace(batch).items()]
         result = describe(plans)
+        ends = {plan.namespace: plan.last for plan in plans}
         if not module.check_mode:
-            ends = {plan.namespace: registrar.apply(plan.namespace, plan.batch) for plan in plans if plan.operations}
-            result["services"] = [
-                item for plan in plans for item in describe_services(plan, ends.get(plan.namespace, plan.last))
-            ]
+            for plan in plans:
+                if plan.operations or (plan.last.waiting and params["wait"]):
+                    ends[plan.namespace] = registrar.settle(plan.namespace, plan.batch, params["wait"])
+            result["services"] = [item for plan in plans for item in describe_services(plan, ends[plan.namespace])]
     except (RegistrationError, KubeError) as exc:
         module.fail_json(msg=str(exc), operations=written, changed=bool(written))
     if not module.check_mode:
         # What was written in the end may differ from the first plan when somebody else wrote at the same time.
         result["operations"] = written
         result["changed"] = bool(written)
-    for text in [*duplicate_address_warnings(batch), *(w for plan in plans for w in plan.warnings), *client.warnings]:
+    told = [*(w for plan in plans for w in plan.warnings), *(w for end in ends.values() for w in end.stays)]
+    for text in [*duplicate_address_warnings(batch), *told, *client.warnings]:
         module.warn(text)
     module.exit_json(attempts=max(1, registrar.attempts), requests=client.requests, **result)
 

@@ -35,6 +35,8 @@ ByGroup = t.Dict[str, ByVm]
 class Outcome(t.NamedTuple):
     operations: list[Operation]
     warnings: list[str]
+    # Groups that stay for now, and why.
+    stays: list[str]
 
 
 def by_group(namespace: str, groups: Groups) -> ByGroup:
@@ -81,6 +83,7 @@ def plan_groups(
     """`touched` are the addresses that this run is about, `probes` what it gives the groups that it is about."""
     operations: list[Operation] = []
     warnings: list[str] = []
+    stays: list[str] = []
     for name in dict.fromkeys((*new, *old)):
         where = f"WorkloadGroup {namespace}/{name}"
         members = {address: shares for address, shares in new.get(name, {}).items() if shares}
@@ -93,7 +96,7 @@ def plan_groups(
             if (body["metadata"].get("annotations") or {}).get(GROUP_ANNOTATION) == name and _connected(body)
         )
         if not members and connected and name in groups:
-            warnings.append(
+            stays.append(
                 f"{where} stays: {', '.join(connected)} still connected to istiod as members of it. Stop their "
                 "sidecars, or set them up again without this group, then run again."
             )
@@ -103,7 +106,7 @@ def plan_groups(
         found = operation("WorkloadGroup", groups.get(name), body, services)
         if found:
             operations.append(found)
-    return Outcome(operations, warnings)
+    return Outcome(operations, warnings, stays)
 
 
 def _connected(body: JsonObject) -> bool:

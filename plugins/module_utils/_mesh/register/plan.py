@@ -34,6 +34,10 @@ class Round(t.NamedTuple):
     # By Service: the addresses behind it, and those that istiod has not registered yet.
     addresses: dict[str, list[str]]
     pending: dict[str, list[str]]
+    # What cannot go yet, and why.
+    stays: list[str]
+    # Whether istiod will do more by itself.
+    waiting: bool
 
 
 def simulate(world: World, operations: t.Iterable[Operation]) -> World:
@@ -75,12 +79,15 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
     for found in members:
         by_service[found.name] += front(found, world, wish, known)
     made, unused = _accounts(namespace, world, members, wish, known)
+    pending = _pending(members, wish, known)
     operations = [*made, *(item for found in by_service.values() for item in found), *unused]
     return Round(
         operations,
         list(dict.fromkeys([*warnings, *groups.warnings])),
         addresses,
-        _pending(members, wish, known),
+        pending,
+        groups.stays,
+        waiting=bool(groups.stays) or any(pending.values()),
     )
 
 

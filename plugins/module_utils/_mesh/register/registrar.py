@@ -43,6 +43,8 @@ OUR_SLICES = f"{MANAGER_LABEL}={MANAGED_BY}"
 SETTLE_SECONDS = 0.5
 # How long a node, and a proxy of the mesh, may take to see what was written, before what it replaces goes.
 HANDOVER_SECONDS = 2.0
+# How often it is looked whether istiod has done its part.
+_LOOK_SECONDS = 1.0
 # A move takes four: write, select, let go, and look once more.
 _ROUNDS = 8
 
@@ -60,10 +62,17 @@ class Namespaced(t.NamedTuple):
 class Registrar:
     """Carries out batches; `written` says what was done, also when it ends in an error."""
 
-    def __init__(self, client: KubeClient, wish: Wish, sleep: t.Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        wish: Wish,
+        sleep: t.Callable[[float], None] = time.sleep,
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._wish = wish
         self._sleep = sleep
+        self._clock = clock
         # What `plan` has read, for the first attempt of `apply`.
         self._seen: dict[str, World] = {}
         self.written: list[str] = []
@@ -107,6 +116,15 @@ class Registrar:
 
         return retry_on_conflict(attempt, f"The registration of {_what(namespace, batch)}", sleep=self._sleep)
 
+    def settle(self, namespace: str, batch: list[Registration], seconds: float) -> Round:
+        """Apply, and again while istiod has something to do, for as long."""
+        deadline = self._clock() + seconds
+        while True:
+            last = self.apply(namespace, batch)
+            if not last.waiting or self._clock() >= deadline:
+                return last
+            self._sleep(_LOOK_SECONDS)
+
     def _write_all(self, namespace: str, operations: t.Sequence[Operation]) -> Exception | None:
         """Where a write meets somebody else's, the Service waits for the next reading; the others go on."""
         stopped: set[str] = set()
@@ -138,7 +156,7 @@ class Registrar:
         spared = {id(item): why for item in found.operations for why in [self._used(namespace, item)] if why}
         return found._replace(
             operations=[item for item in found.operations if id(item) not in spared],
-            warnings=[*found.warnings, *spared.values()],
+            stays=[*found.stays, *spared.values()],
         )
 
     def _used(self, namespace: str, operation: Operation) -> str:

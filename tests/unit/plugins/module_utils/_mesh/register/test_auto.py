@@ -14,12 +14,15 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     WORKLOAD_ENTRIES,
     WORKLOAD_GROUPS,
 )
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.registrar import Registrar
 
-from tests.unit.plugins.fake_kube import FakeStore
+from tests.unit.plugins.fake_kube import FakeKube, FakeStore
 from tests.unit.plugins.registrations import (
     VM1,
     VM2,
+    batch,
     carried,
     istiod_forgets,
     istiod_registers,
@@ -135,13 +138,53 @@ def test_leaving_does_not_take_the_group_from_a_sidecar_that_is_connected():
     run(store, "auto", service(VM1))
     istiod_registers(store, "web", "192.168.0.81")
     found = plan(store, "auto", service(VM1), state="absent")
-    assert any("WorkloadGroup default/web stays: 192.168.0.81 still connected" in text for text in found.warnings)
+    assert found.last.waiting
+    assert any("WorkloadGroup default/web stays: 192.168.0.81 still connected" in text for text in found.last.stays)
     run(store, "auto", service(VM1), state="absent")
     assert kinds(store) == {"WorkloadGroup", "WorkloadEntry"}
     istiod_registers(store, "web", "192.168.0.81", connected=False)
     run(store, "auto", service(VM1), state="absent")
     # The entry goes with its group, to which it belongs, or by istiod's own hand.
     assert kinds(store) == {"WorkloadEntry"}
+
+
+class Clock:
+    """Time passes by sleeping, and with it happens what is due."""
+
+    def __init__(self, due):
+        self.now, self.due = 0.0, due
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        for when in [when for when in self.due if when <= self.now]:
+            self.due.pop(when)()
+
+
+def settle(store, clock, seconds, state="present"):
+    wish = Wish(state, "auto")
+    registrar = Registrar(FakeKube(store), wish, sleep=clock.sleep, clock=clock)
+    return registrar.settle("default", batch("auto", service(VM1), state=state), seconds)
+
+
+def test_what_istiod_does_by_itself_is_waited_for():
+    store = FakeStore()
+    run(store, "workload_entry", service(VM1))
+    clock = Clock({3.0: lambda: istiod_registers(store, "web", "192.168.0.81")})
+    assert settle(store, clock, 30).pending == {"web": []}
+    assert 3 <= clock.now < 10
+    assert carried(store) == {"auto": {"192.168.0.81:9080"}}
+    gone = Clock({4.0: lambda: istiod_registers(store, "web", "192.168.0.81", connected=False)})
+    assert settle(store, gone, 30, "absent").stays == []
+    assert kinds(store) == {"WorkloadEntry"}
+
+
+def test_what_does_not_happen_in_time_is_no_failure():
+    store, clock = FakeStore(), Clock({})
+    assert settle(store, clock, 5).pending == {"web": ["192.168.0.81"]}
+    assert 5 <= clock.now < 8
 
 
 def test_what_others_wrote_into_a_group_stays():

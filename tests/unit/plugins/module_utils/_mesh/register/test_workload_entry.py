@@ -120,7 +120,7 @@ def test_our_service_stays_while_pods_are_behind_it():
     pods = {"metadata": {"name": "web-x", "labels": labels}, "endpoints": [{"addresses": ["10.244.0.9"]}]}
     store.put(ENDPOINT_SLICES, "default", pods)
     planned = plan(store, ENTRY, service(VM1), state="absent")
-    assert planned.warnings == ["Service default/web stays: pods are behind it. Delete it when they have gone."]
+    assert planned.last.stays == ["Service default/web stays: pods are behind it. Delete it when they have gone."]
     run(store, ENTRY, service(VM1), state="absent")
     assert kinds(store) == {"Service", "EndpointSlice"}
     del store.objects[(ENDPOINT_SLICES.plural, "default", "web-x")]
