@@ -90,7 +90,7 @@ def _body(
     if not shares:
         return None
     where = f"WorkloadEntry {namespace}/{name}"
-    body = base(namespace, name, actual)
+    body = base(namespace, name, actual, flat=True)
     spec = body.setdefault("spec", {})
     spec["address"] = address
     labels = dict(spec.get("labels") or {})
