@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeUnreachable
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
     ENDPOINT_SLICES,
     ENDPOINTS,
@@ -54,6 +55,18 @@ def run(
     registrar = Registrar(FakeKube(store, before_write), wish, sleep=sleep)
     registrar.apply("default", batch(backend, *services, state=state))
     return registrar
+
+
+def cut_after(writes: int) -> Any:
+    """The API server goes away after so many writes."""
+    left = [writes]
+
+    def before_write(_action: str, _key: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KubeUnreachable("the API server has gone")
+
+    return before_write
 
 
 def plan(store: FakeStore, backend: str, *services: Json, state: str = "present", purge: bool = False) -> Any:

@@ -49,7 +49,7 @@ def as_port(port: JsonObject) -> Port:
 def marked(service: JsonObject | None) -> set[str]:
     """The layers that may hold something of ours for this Service, as it says itself."""
     if annotation(service, MARK_ANNOTATION):
-        return set(annotation(service, MARK_ANNOTATION).split(" ")[0].split(","))
+        return set(annotation(service, MARK_ANNOTATION).partition(" ")[0].split(","))
     return {ENDPOINTS} if annotation(service, RECORD_ANNOTATION) else set()
 
 

@@ -24,6 +24,7 @@ from tests.unit.plugins.registrations import (
     VM2,
     batch,
     carried,
+    cut_after,
     istiod_forgets,
     istiod_registers,
     kinds,
@@ -229,18 +230,13 @@ def test_a_rival_in_between_loses_nobody(moment):
 def test_a_run_that_is_cut_at_any_write_is_completed_by_the_next(state):
     vm = {**VM1, "service_account": "web"}
     for moment in range(8):
-        store, writes = FakeStore(), []
+        store = FakeStore()
         services = [service(vm, plain_clients=True), service(vm, name="stock", ports=["grpc:9443"])]
         if state == "absent":
             run(store, "auto", *services)
 
-        def cut(_action, _key, writes=writes, moment=moment):
-            writes.append(1)
-            if len(writes) > moment:
-                raise KubeUnreachable("the API server has gone")
-
         try:
-            run(store, "auto", *services, state=state, before_write=cut)
+            run(store, "auto", *services, state=state, before_write=cut_after(moment))
         except KubeUnreachable:
             run(store, "auto", *services, state=state)
         if state == "absent":

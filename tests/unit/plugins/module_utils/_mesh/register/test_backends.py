@@ -22,6 +22,7 @@ from tests.unit.plugins.registrations import (
     VM2,
     batch,
     carried,
+    cut_after,
     istiod_registers,
     kinds,
     objects,
@@ -196,15 +197,9 @@ def test_a_run_that_is_cut_at_any_write_is_completed_by_the_next(backend, state)
         services[1]["service_account"] = "web"
         if state == "absent":
             run(store, backend, *services)
-        writes = []
-
-        def cut(_action, _key, writes=writes, moment=moment):
-            writes.append(1)
-            if len(writes) > moment:
-                raise KubeUnreachable("the API server has gone")
 
         try:
-            run(store, backend, *services, state=state, before_write=cut)
+            run(store, backend, *services, state=state, before_write=cut_after(moment))
         except KubeUnreachable:
             run(store, backend, *services, state=state)
         if state == "absent":
@@ -271,16 +266,11 @@ def test_a_move_takes_along_whom_the_run_does_not_name_and_can_be_cut(old, new):
     if old == new:
         return
     for moment in range(10):
-        store, writes = FakeStore(), []
+        store = FakeStore()
         run(store, old, service(VM1, VM2))
 
-        def cut(_action, _key, writes=writes, moment=moment):
-            writes.append(1)
-            if len(writes) > moment:
-                raise KubeUnreachable("the API server has gone")
-
         try:
-            run(store, new, service(VM1), before_write=cut)
+            run(store, new, service(VM1), before_write=cut_after(moment))
         except KubeUnreachable:
             run(store, new, service(VM1))
         assert carried(store) == {new: {"192.168.0.81:9080", "192.168.0.82:9080"}}
