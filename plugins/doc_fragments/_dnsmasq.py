@@ -36,8 +36,7 @@ class ModuleDocFragment:
     """The options of the modules dnsmasq_look and dnsmasq_apply, and what dns_probe shares with them.
     Private to the collection."""
 
-    DOCUMENTATION = (
-        r"""
+    DOCUMENTATION = r"""
 options:
   state:
     description: Whether the host resolves the mesh's names, or resolves as it did before.
@@ -86,6 +85,15 @@ options:
     type: list
     elements: str
     default: [dnsmasq, bind9-host]
+  probe_attempts:
+    description: How often each name is asked for, with a second between attempts, until it is answered as expected.
+    type: int
+    default: 10
+"""
+
+    PROBES = (
+        r"""
+options:
   probe_names:
     description: What dnsmasq must answer before the host is switched to it.
     type: list
@@ -93,12 +101,6 @@ options:
     default: []
 """
         + _QUERY
-        + r"""
-  probe_attempts:
-    description: How often each name is asked for, with a second between attempts, until it is answered as expected.
-    type: int
-    default: 10
-"""
     )
 
     # Of the module dns_probe.

@@ -20,6 +20,7 @@ description:
     removes what they left, and the record.
 extends_documentation_fragment:
   - mesh.expansion._dnsmasq
+  - mesh.expansion._dnsmasq.probes
   - mesh.expansion._attributes
 attributes:
   check_mode:

@@ -24,6 +24,7 @@ options:
     default: false
 extends_documentation_fragment:
   - mesh.expansion._dnsmasq
+  - mesh.expansion._dnsmasq.probes
   - mesh.expansion._attributes
 attributes:
   check_mode:

@@ -86,7 +86,7 @@ def words(distribution: str) -> str:
     return rf"""["' ](?:{"|".join(map(re.escape, called))})[."' ]"""
 
 
-@pytest.mark.parametrize(("file", "name"), requirements(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("file", "name"), requirements(), ids=str)
 def test_every_library_and_tool_is_used(root: Path, file: str, name: str) -> None:
     known = packages(name) if name not in BY_WORDS else set()
     pattern = re.compile(words(name))

@@ -63,4 +63,4 @@ def _reason(exc: t.Any) -> str:
     """The API server's own words. The client hands on the whole answer to its handshake, with headers."""
     text = " ".join(str(exc.reason or exc.body or exc).split())
     said = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
-    return said.group(1).replace('\\"', '"') if said else text.split(" -+-+- ")[0][:300]
+    return said.group(1).replace('\\"', '"') if said else text.partition(" -+-+- ")[0][:300]
