@@ -91,7 +91,8 @@ options:
     default: 10
 """
 
-    PROBES = (
+    # Annotated: ansible-test reads plain assignments only, and only of one text.
+    PROBES: str = (
         r"""
 options:
   probe_names:
@@ -104,7 +105,7 @@ options:
     )
 
     # Of the module dns_probe.
-    QUERIES = (
+    QUERIES: str = (
         r"""
 options:
   queries:
