@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import datetime
-import inspect
-import json
-import shlex
+import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -17,7 +15,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import certificates as ident
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.spec import argument_spec
-from ansible_collections.mesh.expansion.plugins.plugin_utils import _pem_writer
+from ansible_collections.mesh.expansion.plugins.plugin_utils._delivery import deliver
 
 MODULE = "mesh.expansion.istio_vm_certs"
 # What a look has to hold, for a decision to be possible.
@@ -35,14 +33,6 @@ def read_identity(options: t.Mapping[str, t.Any]) -> ident.Identity:
             "exists there and that Citadel runs; it makes the Secret within seconds"
         )
     return ident.parse_secret(secret.get("data"), f"Secret {namespace}/{name}", str(secret.get("type")))
-
-
-def scrub(text: str, identity: ident.Identity) -> str:
-    """Leave out a text that holds any line of the key; the writer never prints one, a wrapper around it might."""
-    lines = [
-        line for line in identity.key.decode("ascii", "replace").splitlines() if line and not line.startswith("-----")
-    ]
-    return "(left out: it holds key material)" if any(line in text for line in lines) else text.strip()
 
 
 class ActionModule(ActionBase):
@@ -112,32 +102,19 @@ class ActionModule(ActionBase):
     def _write(
         self, options: dict[str, t.Any], decision: ident.Decision, identity: ident.Identity, python: str
     ) -> None:
-        connection, become = self._connection, self._connection.become
-        if not connection.has_pipelining:
-            raise AnsibleActionFail(
-                f"The connection plugin {connection.transport} cannot pass data on standard input, and a key goes no "
-                "other way: use the ssh connection"
-            )
-        if become is not None and become.require_tty:
-            raise AnsibleActionFail(
-                f"The become method {become.name} needs a terminal, and then a key cannot be passed: use sudo"
-            )
-        files = [
-            {"name": name, "mode": ident.FILE_MODES[name], "content": identity.content(name).decode()}
-            for name in decision.files
-        ]
-        files += [
-            {"name": name, "mode": ident.FILE_MODES[name]} for name in decision.attributes if name in ident.FILE_MODES
-        ]
-        document = {"directory": options["path"], "owner": options["owner"], "group": options["group"], "files": files}
-        command = f"{shlex.quote(python)} -c {shlex.quote(inspect.getsource(_pem_writer))}"
-        done = self._low_level_execute_command(command, in_data=json.dumps(document).encode(), sudoable=True)
-        if done["rc"] != 0:
-            said = scrub(done["stderr"] + done["stdout"], identity)
-            raise AnsibleActionFail(
-                f"Cannot write the identity to {options['path']}: {said}. The user {options['owner']} comes with the "
-                "sidecar package, and writing needs root: install the package first and run with become."
-            )
+        own = {"owner": options["owner"], "group": options["group"]}
+        names = decision.files + tuple(name for name in decision.attributes if name in ident.FILE_MODES)
+        files = [{"path": os.path.join(options["path"], name), "mode": ident.FILE_MODES[name], **own} for name in names]
+        for name, file in zip(decision.files, files):
+            file["content"] = identity.content(name).decode()
+        document = {"directories": [{"path": options["path"], **own}], "files": files}
+        deliver(
+            self,
+            document,
+            python,
+            [identity.key.decode("ascii", "replace")],
+            f"write the identity to {options['path']}",
+        )
 
 
 def _files_after(files: dict[str, t.Any], decision: ident.Decision, options: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -6,79 +6,31 @@
 
 from __future__ import annotations
 
-import getpass
-import grp
-import http.server
-import json
-import os
 import pathlib
 import stat
-import subprocess
-import sys
-import threading
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.files import inspect
 
+from tests.unit.plugins import ansible_site
 from tests.unit.plugins import mesh_pki as pki
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
 PATH = "/api/v1/namespaces/default/secrets/istio."
 
 
-class Api:
-    """Answers GET of Secrets and counts the requests."""
-
-    def __init__(self) -> None:
-        self.secrets: dict[str, t.Any] = {}
-        self.requests: list[str] = []
-        api = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                api.requests.append(self.path)
-                found = api.secrets.get(self.path)
-                body = json.dumps(found or {"kind": "Status", "message": "not found"}).encode()
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *dummy: t.Any) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
+class Api(ansible_site.Api):
+    """Has Secrets."""
 
     def put(self, files: dict[str, bytes], service_account: str = "default") -> None:
-        self.secrets[PATH + service_account] = pki.secret(files, service_account)
+        self.objects[PATH + service_account] = pki.secret(files, service_account)
 
 
-class Site:
-    """A scratch directory with inventory, kubeconfig, and a directory per VM."""
-
-    def __init__(self, folder: pathlib.Path, api: Api) -> None:
-        self.folder = folder
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
-        (folder / "kubeconfig").write_text(
-            yaml.safe_dump(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "c",
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{api.server.server_port}"}}],
-                    "users": [{"name": "u", "user": {}}],
-                }
-            )
-        )
+class Site(ansible_site.Site):
+    """VMs with a directory of certificates."""
 
     def vm(self, number: int) -> pathlib.Path:
-        return self.folder / f"vm{number}" / "certs"
+        return super().vm(number) / "certs"
 
     def install(self, number: int, files: dict[str, bytes]) -> None:
         self.vm(number).mkdir(parents=True)
@@ -87,64 +39,17 @@ class Site:
             path.write_bytes(content)
             path.chmod(0o600 if name == "key.pem" else 0o644)
 
-    def run(self, vms: int = 1, args: tuple[str, ...] = (), **options: t.Any) -> subprocess.CompletedProcess[str]:
-        me = getpass.getuser()
-        group = grp.getgrgid(os.getgid()).gr_name
-        hosts = {f"vm{number}": {"folder": str(self.vm(number))} for number in range(vms)}
-        common = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "ansible_remote_tmp": str(self.temporary),
-        }
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": common}}))
-        task = {
-            "path": "{{ folder }}",
-            "owner": me,
-            "group": group,
-            "kubeconfig": str(self.folder / "kubeconfig"),
-            **options,
-        }
-        play = {
-            "hosts": "all",
-            "gather_facts": False,
-            "tasks": [
-                {"mesh.expansion.istio_vm_certs": task, "register": "seen"},
-                {"ansible.builtin.debug": {"var": "seen"}},
-            ],
-        }
-        (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "build" / "collections"),
-            "ANSIBLE_LOCAL_TEMP": str(self.temporary / "local"),
-            "ANSIBLE_KEEP_REMOTE_FILES": "1",
-            "ANSIBLE_PIPELINING": "0",
-            "ANSIBLE_FORKS": "5",
-            "ANSIBLE_STDOUT_CALLBACK": "default",
-            "ANSIBLE_NOCOLOR": "1",
-            "TMPDIR": str(self.temporary),
-        }
-        return subprocess.run(
-            ["ansible-playbook", "-i", str(self.folder / "hosts.yml"), str(self.folder / "play.yml"), *args],
-            cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    def written(self) -> list[str]:
-        """All texts that the run left in temporary directories, modules and their arguments included."""
-        return [path.read_text(errors="replace") for path in self.temporary.rglob("*") if path.is_file()]
-
 
 @pytest.fixture(name="api")
 def _api() -> t.Iterator[Api]:
     api = Api()
     yield api
-    api.server.shutdown()
-    api.server.server_close()
+    api.close()
 
 
 @pytest.fixture(name="site")
 def _site(tmp_path: pathlib.Path, api: Api) -> Site:
-    return Site(tmp_path, api)
+    return Site(tmp_path, api, "mesh.expansion.istio_vm_certs", {"path": "{{ folder }}"})
 
 
 def key_lines(files: dict[str, bytes]) -> list[str]:
