@@ -115,7 +115,7 @@ def load_certificates(pem: bytes, what: str) -> list[x509.Certificate]:
         raise IdentityError(f"{what} holds no readable PEM certificate") from None
 
 
-def _utc(certificate: x509.Certificate, name: str) -> datetime.datetime:
+def utc(certificate: x509.Certificate, name: str) -> datetime.datetime:
     # The aware properties came with cryptography 42; before, the naive ones mean UTC.
     value = getattr(certificate, f"{name}_utc", None)
     return value if value is not None else getattr(certificate, name).replace(tzinfo=datetime.timezone.utc)
@@ -141,8 +141,8 @@ def summarise(chain: bytes, root: bytes, what: str) -> Summary:
         fingerprint=fingerprint(leaf),
         serial=format(leaf.serial_number, "x"),
         spiffe_ids=_uris(leaf),
-        not_before=_utc(leaf, "not_valid_before"),
-        not_after=_utc(leaf, "not_valid_after"),
+        not_before=utc(leaf, "not_valid_before"),
+        not_after=utc(leaf, "not_valid_after"),
         root_fingerprints=tuple(sorted(fingerprint(item) for item in roots)),
     )
 
@@ -176,7 +176,7 @@ def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) 
                 "its chain does not lead to the root certificate (nothing issued "
                 f"{current.subject.rfc4514_string() or 'the leaf'})"
             )
-        if not _utc(issuer, "not_valid_before") <= now <= _utc(issuer, "not_valid_after"):
+        if not utc(issuer, "not_valid_before") <= now <= utc(issuer, "not_valid_after"):
             return (
                 f"the issuing certificate {issuer.subject.rfc4514_string()!r} is not valid at {now:%Y-%m-%dT%H:%M:%SZ}"
             )
@@ -186,13 +186,13 @@ def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) 
         current = issuer
 
 
-def _identity_problem(summary: Summary, expected: str) -> str | None:
+def identity_problem(summary: Summary, expected: str) -> str | None:
     if summary.spiffe_ids != (expected,):
         return f"it is for {', '.join(summary.spiffe_ids) or 'no SPIFFE identity'}, expected {expected}"
     return None
 
 
-def _date_problem(summary: Summary, now: datetime.datetime, spare: int = 0) -> str | None:
+def date_problem(summary: Summary, now: datetime.datetime, spare: int = 0) -> str | None:
     if now < summary.not_before:
         return f"it is not valid before {summary.not_before:%Y-%m-%dT%H:%M:%SZ} (check the clock)"
     if now >= summary.not_after:
@@ -219,12 +219,12 @@ def validate(identity: Identity, expected: str, now: datetime.datetime, where: s
         raise IdentityError(
             f"{where}: {KEY} does not match the certificate {summary.fingerprint[:16]} in {CHAIN}: {again}"
         )
-    problem = _identity_problem(summary, expected)
+    problem = identity_problem(summary, expected)
     if problem:
         raise IdentityError(
             f"{where}: {CHAIN} is not usable: {problem}: check trust domain, namespace and service account"
         )
-    problem = _date_problem(summary, now) or chain_problem(identity.chain, identity.root, now, where)
+    problem = date_problem(summary, now) or chain_problem(identity.chain, identity.root, now, where)
     if problem:
         raise IdentityError(f"{where}: {CHAIN} is not usable: {problem}: {again}")
     return summary
@@ -242,10 +242,10 @@ def _replace_reason(
     chain, root = actual["chain"].encode(), actual["root"].encode()
     try:
         found = summarise(chain, root, "the VM")
-        problem = _identity_problem(found, expected)
+        problem = identity_problem(found, expected)
         if problem is None and found.root_fingerprints != wanted.root_fingerprints:
             problem = f"its root is {found.root_fingerprints[0][:16]}, the mesh's is {wanted.root_fingerprints[0][:16]}"
-        problem = problem or _date_problem(found, now, spare) or chain_problem(chain, root, now, "the VM")
+        problem = problem or date_problem(found, now, spare) or chain_problem(chain, root, now, "the VM")
     except IdentityError as exc:
         return str(exc)
     return f"the certificate on the VM is replaced: {problem}" if problem else None

@@ -9,6 +9,7 @@ The one place that imports PyYAML, which comes with the kubernetes library.
 from __future__ import annotations
 
 import json
+import re
 import traceback
 import typing as t
 
@@ -35,6 +36,26 @@ def inline(value: t.Any) -> str:
         [value], sort_keys=False, default_flow_style=True, width=float("inf"), allow_unicode=True
     ).rstrip("\n")[1:-1]
     return json.dumps(value) if "\n" in text else text
+
+
+# What no reader of any version of YAML takes for anything but text, words such as `yes` aside.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]+")
+
+
+def explicit(content: t.Any) -> str:
+    """Block style in a stable order that all readers understand alike: a text that looks like something else, as 1e3
+    does to some of them, is in quotes."""
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: t.Any) -> bool:
+            return True
+
+    def text(dumper: t.Any, value: str) -> t.Any:
+        style = None if _PLAIN.fullmatch(value) else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    return str(yaml.dump(content, Dumper=Dumper, default_flow_style=False, allow_unicode=True, width=float("inf")))
 
 
 class YamlEditError(Exception):

@@ -71,14 +71,15 @@ def sidecar_env(
         # The scripts' own comment names another variable, which nothing reads.
         "ISTIO_LOCAL_EXCLUDE_PORTS": ",".join(str(port) for port in management_ports),
         # Otherwise the scripts take the first address of the host name, 127.0.1.1 on many hosts.
-        "ISTIO_SVC_IP": _reachable(address),
+        "ISTIO_SVC_IP": reachable_address(address),
         "ISTIO_NAMESPACE": namespace,
         # Unless this is set, the scripts flush the host's IPv6 filter and reject everything that comes in over IPv6.
         "ENABLE_INBOUND_IPV6": "true",
     }
 
 
-def _reachable(address: str) -> str:
+def reachable_address(address: str) -> str:
+    """The address in its usual form, if it can be one that pods reach."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
