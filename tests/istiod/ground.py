@@ -154,15 +154,14 @@ def connections(port: int) -> int:
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[None]:
-    """The VM with its package, the files that istioctl makes, and the unit as it is."""
+def joined(prepare: Callable[[], None] | None = None) -> Iterator[None]:
+    """The VM with its package, the files that istioctl or somebody else makes, and the unit as it is."""
     package = packages.file_name(istio.VERSION)
     source = f"http://{SITE.gateway}:{SITE.http_port}/istio/{package}"
     download = f"cd /tmp && curl -sSfO {source} && curl -sSfO {source}.sha256 && sha256sum --quiet -c {package}.sha256"
     on(VM, f"{download} && apt-get -qq install -y ./{package} >/dev/null && rm {package}*")
     try:
-        with tempfile.TemporaryDirectory() as directory:
-            configure(Path(directory))
+        (prepare or configure)()
         on(VM, "systemctl start istio")
         yield
     finally:
@@ -176,8 +175,13 @@ def joined() -> Iterator[None]:
         )
 
 
-def configure(directory: Path) -> None:
+def configure() -> None:
     """As upstream documents it: make the files, copy them, give them to the proxy's account."""
+    with tempfile.TemporaryDirectory() as directory:
+        _configure(Path(directory))
+
+
+def _configure(directory: Path) -> None:
     group = directory / "workloadgroup.yaml"
     group.write_text(yaml.safe_dump(get("workloadgroup", VM.name)), encoding="utf-8")
     istioctl(
