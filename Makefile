@@ -89,7 +89,7 @@ molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
 	@python scripts/molecule.py $(SCENARIOS)
 
 .PHONY: ground
-ground: deps collection ## a new lab with istiod carries a mesh and a VM by hand; 2 min, 8 on a first run (root)
+ground: deps collection ## a new lab with istiod carries a mesh and a VM by hand, and by istio_vm_bootstrap; 6 min, 12 on a first run (root)
 	@scripts/ground.sh $(ARGS)
 
 .PHONY: upgrade

@@ -87,8 +87,9 @@ DIFFERENCES: dict[str, tuple[str, Judge]] = {
         lambda theirs, ours: (theirs, ours) == ("", "Kubernetes"),
     ),
     "zero stands where it was written": (
-        r"mesh\.yaml (statusPort|tracing\..*)",
-        lambda theirs, ours: theirs is None and ours == 0,
+        r"mesh\.yaml (statusPort|tracing(\..*)?)",
+        # A mapping of nothing but zeros is an empty one to istioctl.
+        lambda theirs, ours: (theirs, ours) in ((None, 0), ({}, None)),
     ),
 }
 """What is wanted to be different: where, as a pattern of file and key, and how. Not compared at all are modes, quotes,

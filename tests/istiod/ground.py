@@ -8,7 +8,7 @@ import io
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +100,16 @@ def istioctl(*arguments: str) -> str:
 
 
 def apply(*items: Json) -> None:
-    kubectl("apply", "-f", "-", input=yaml.safe_dump_all(items))
+    kubectl("apply", "-f", "-", input=_documents(items))
 
 
 def delete(*items: Json) -> None:
-    kubectl("delete", "--ignore-not-found", "-f", "-", input=yaml.safe_dump_all(items))
+    kubectl("delete", "--ignore-not-found", "-f", "-", input=_documents(items))
+
+
+def _documents(items: Sequence[Json]) -> str:
+    """As JSON: kubectl takes a plain `n` or `1e3` of YAML for something other than text."""
+    return "\n---\n".join(json.dumps(item) for item in items)
 
 
 def get(kind: str, name: str, namespace: str = "default") -> Json:

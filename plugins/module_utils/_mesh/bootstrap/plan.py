@@ -150,7 +150,8 @@ def _certs(seen: t.Mapping[str, t.Any], options: Options) -> File:
 
 
 def _root(seen: t.Mapping[str, t.Any], control_plane: ControlPlane, options: Options, roots: trust.Roots) -> File:
-    """The agent writes this file as well, so what it has made of it stays as long as the roots are the same."""
+    """The agent writes this file as well, with a group and a mode of its own: what it has made of it stays as long as
+    the roots are the same."""
     there = seen["files"][ident.ROOT]
     actual = paths.NOTHING
     if there["exists"]:
@@ -158,7 +159,7 @@ def _root(seen: t.Mapping[str, t.Any], control_plane: ControlPlane, options: Opt
     if roots.write:
         wanted = paths.text_file(control_plane.root, ROOT_MODE, options.owner, options.group)
     else:
-        wanted = dataclasses.replace(actual, owner=options.owner, group=options.group)
+        wanted = dataclasses.replace(actual, owner=options.owner)
     return File(options.layout.root_cert, wanted, actual)
 
 

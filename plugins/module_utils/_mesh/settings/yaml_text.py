@@ -52,9 +52,11 @@ def explicit(content: t.Any) -> str:
 
     def text(dumper: t.Any, value: str) -> t.Any:
         style = None if _PLAIN.fullmatch(value) else '"'
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+        return dumper.represent_scalar("tag:yaml.org,2002:str", str(value), style=style)
 
+    # Ansible's own kind of text too.
     Dumper.add_representer(str, text)
+    Dumper.add_multi_representer(str, text)
     return str(yaml.dump(content, Dumper=Dumper, default_flow_style=False, allow_unicode=True, width=float("inf")))
 
 

@@ -59,7 +59,7 @@ def joined_vm(files: dict[str, bytes] | None = None) -> dict[str, t.Any]:
             vm["files"][name] = {"path": file.path, **file.wanted.as_dict()}
     modes = {"root-cert.pem": "0600", "cert-chain.pem": "0600", "key.pem": "0600"}
     vm["identity"].update(
-        files={name: entry(mode) for name, mode in modes.items()},
+        files={name: {**entry(mode), "group": "root"} for name, mode in modes.items()},
         chain=files["cert-chain.pem"].decode(),
         root=files["root-cert.pem"].decode(),
         key_matches=True,
@@ -119,7 +119,8 @@ def test_what_the_agent_wrote_of_the_roots_stays_but_for_its_owner() -> None:
     vm = joined_vm()
     vm["identity"]["files"]["root-cert.pem"]["owner"] = "root"
     (file,) = decide(vm).outdated
-    assert (file.path, file.wanted.owner, file.wanted.mode) == ("/etc/certs/root-cert.pem", "istio-proxy", "0600")
+    assert file.path == "/etc/certs/root-cert.pem"
+    assert (file.wanted.owner, file.wanted.group, file.wanted.mode) == ("istio-proxy", "root", "0600")
     assert file.wanted.content == file.actual.content
 
 

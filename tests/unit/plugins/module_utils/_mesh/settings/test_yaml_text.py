@@ -22,6 +22,14 @@ def test_plain_words_are_not(text: str) -> None:
     assert explicit({"key": text}) == f"key: {text}\n"
 
 
+class Tagged(str):
+    """As values of variables are."""
+
+
+def test_kinds_of_text_are_text() -> None:
+    assert explicit({Tagged("key"): Tagged("Kubernetes")}) == "key: Kubernetes\n"
+
+
 def test_keys_are_in_order_and_nothing_is_shared() -> None:
     part = {"zone": 1, "area": 2}
     assert explicit({"two": part, "one": part}) == "one:\n  area: 2\n  zone: 1\ntwo:\n  area: 2\n  zone: 1\n"
