@@ -22,7 +22,7 @@ step "1/6 Python environment; a minute or two when new"
 make --no-print-directory venv collection
 step "2/6 Debian packages; a minute or two when some are missing"
 make --no-print-directory deps
-step "3/6 lab; 15 s from caches, 6 to 8 min when they are empty"
+step "3/6 lab; 15 s from caches, 6 to 14 min when they are empty"
 lab/lab down
 lab/lab up "$@"
 step "4/6 site.yml; about 70 s"

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
-import pwd
 import time
 import typing as t
 
-from ..._host import commands
+from ..._host import accounts, commands
 from ..dns import look as dns
 from ..dns.settings import Settings as DnsSettings
 from ..sidecar import admin, layout
@@ -87,11 +86,9 @@ def _said(*argv: str) -> str:
 
 
 def _account() -> tuple[str, str]:
-    try:
-        found = pwd.getpwnam(layout.USER)
-    except KeyError:
+    if not accounts.exists(layout.USER):
         return "", ""
-    return str(found.pw_uid), str(found.pw_gid)
+    return str(accounts.uid_of(layout.USER)), str(accounts.gid_of(layout.USER))
 
 
 def _envoy(listeners: t.Sequence[str], seconds: float) -> dict[str, t.Any]:
