@@ -29,6 +29,7 @@ from ground import (
     joined,
     kubectl,
     objects,
+    on,
 )
 
 from lab import config
@@ -154,26 +155,57 @@ def test_plain_clients_reach_the_vm_and_the_mesh_keeps_its_mutual_tls() -> None:
     eventually("sleep is refused again", lambda: refused("sleep"))
 
 
-MOVES = ["workload_entry", "endpoint_slice", "endpoints", "workload_entry", "endpoints", "endpoint_slice", "auto"]
+MOVES = ["endpoint_slice", "workload_entry", "endpoints", "endpoint_slice", "endpoints", "workload_entry"]
+FILES = "/var/lib/istio/envoy/cluster.env /etc/istio/config/mesh"
+
+
+def without_group() -> None:
+    """The VM's sidecar set up again, so that it does not have itself registered."""
+    on(VM, f"for f in {FILES}; do cp -p $f $f.auto; sed -i /AUTO_REGISTER_GROUP/d $f; done; systemctl restart istio")
+    eventually("istiod's entry has gone", lambda: not [item for item in entries() if group_of(item)], 40)
+
+
+def with_group() -> None:
+    on(VM, f"for f in {FILES}; do mv $f.auto $f; done; systemctl restart istio")
+    eventually("istiod has registered the VM", healthy, 40)
+
+
+def group_of(entry: Json) -> str:
+    return str((entry["metadata"].get("annotations") or {}).get("istio.io/autoRegistrationGroup") or "")
+
+
+def moved(backend: str, told: list[str]) -> Namespaced:
+    """What is left to do after a move during which requests came."""
+    with Traffic("client") as traffic:
+        _first, after = register(backend)
+    failed = [code for code in traffic.codes if code != "200"]
+    told.append(f"to {backend}: {len(traffic.codes)} requests, {len(failed)} failed {sorted(set(failed))}")
+    assert len(traffic.codes) > 20
+    return after
 
 
 def test_moving_from_each_backend_to_the_next_loses_no_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert PAGE in eventually("client reaches the VM", lambda: answers("client"))
-    told = []
-    old = "auto"
+    told: list[str] = []
+    after = moved("workload_entry", told)
+    assert [text for text in after.last.stays if "still connected" in text]
+    without_group()
+    eventually("client reaches the VM", lambda: answers("client"))
+    register("workload_entry")
+    assert not json.loads(kubectl("get", "workloadgroups", "-n", "default", "-o", "json"))["items"]
     for backend in MOVES:
-        with Traffic("client") as traffic:
-            _first, after = register(backend)
-        failed = [code for code in traffic.codes if code != "200"]
-        told.append(f"{old} -> {backend}: {len(traffic.codes)} requests, {len(failed)} failed {sorted(set(failed))}")
-        assert after.operations == [], [str(item) for item in after.operations]
-        old = backend
+        after = moved(backend, told)
+        assert (after.operations, after.last.stays) == ([], []), [str(item) for item in after.operations]
+    # The group is there; until the sidecar names it, what was written stays.
+    assert moved("auto", told).last.pending == {VM.name: [VM.address]}
+    with_group()
+    eventually("client reaches the VM", lambda: answers("client"))
+    assert moved("auto", told).last.pending == {VM.name: []}
     with capsys.disabled():
         print("", *told, sep="\n")
-    assert not [line for line in told if ", 0 failed" not in line], told
-    assert all("requests" in line and not line.startswith("0 ") for line in told)
+    assert [line for line in told if ", 0 failed" not in line] == []
     # Only the entry that istiod wrote is left.
-    assert [item["metadata"]["annotations"].get("istio.io/autoRegistrationGroup") for item in entries()] == [VM.name]
+    assert [group_of(item) for item in entries()] == [VM.name]
 
 
 def test_a_weight_and_a_locality_reach_the_entry() -> None:

@@ -4,8 +4,10 @@
 """Which layer carries which VM of a Service, before and after a round. Pure. Private to the collection.
 
 A VM is carried by one layer: by the backend that is wanted, and for plain clients by slices of their own beside it.
-When it moves, the new layer is written first. Only when a reading of the API shows it there does the Service's
-selector change, and only after that does the old layer let the VM go: each of these is a round of its own.
+When it moves, the new layer is written first, and what follows waits for a reading of the API that shows it there; each
+step is a round of its own. To a backend that selects, the Service gets its selector, then the old layer lets the VM go.
+From one that selects it is the other way round: an entry whose Service does not select it any more takes the port from
+the VM's own sidecar, which answers 503 until it has all of its new configuration.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ class Member(t.NamedTuple):
 
     registration: Registration
     service: JsonObject | None
+    wish: Wish
     wanted: Record
     old: dict[str, Record]
     new: dict[str, Record]
@@ -102,14 +105,23 @@ def _of(service: str, vms: workload_entry.ByVm) -> Record:
     return {address: shares[service].item for address, shares in vms.items() if service in shares}
 
 
+def way(service: JsonObject | None, old: t.Mapping[str, Record], wish: Wish) -> Wish:
+    """Endpoints and a selector exclude each other, so the way from one to the other leads over slices."""
+    if wish.state == "absent" or wish.backend != ENDPOINTS or service is None or not is_ours(service):
+        return wish
+    selects = bool(_selector(service) or old[ENTRIES] or old[AUTO])
+    return wish._replace(backend=SLICES) if selects else wish
+
+
 def member(
-    item: Registration, old: dict[str, Record], world: World, wish: Wish, known: Recorded, warnings: list[str]
+    item: Registration, old: dict[str, Record], world: World, call: Wish, known: Recorded, warnings: list[str]
 ) -> Member:
     service = world.services.get(item.name)
+    wish = way(service, old, call)
     if wish.state == "absent":
         leaving = {endpoint.address for endpoint in item.endpoints}
         left = {layer: {a: vm for a, vm in held.items() if a not in leaving} for layer, held in old.items()}
-        return Member(item, service, {}, old, left)
+        return Member(item, service, wish, {}, old, left)
     refuse_external_name(item, service)
     wanted = _wanted(item, old, wish, world.entries, warnings)
     if service is not None and not is_ours(service):
@@ -121,11 +133,11 @@ def member(
     seen = _held(wish.backend, old, known)
     if new[PLAIN]:
         seen &= set(old[PLAIN])
-    if not _selects_as_wanted(item, service, wish):
+    if wish.backend in SELECTING and not _selects_as_wanted(item, service, wish):
         seen = set()
     for layer, held in new.items():
         held.update({a: vm for a, vm in old[layer].items() if a not in held and a in wanted and a not in seen})
-    return Member(item, service, wanted, old, new)
+    return Member(item, service, wish, wanted, old, new)
 
 
 def _wanted(item: Registration, old: dict[str, Record], wish: Wish, entries: Found, warnings: list[str]) -> Record:
@@ -172,6 +184,25 @@ def _selector(service: JsonObject) -> dict[str, str]:
     return (service.get("spec") or {}).get("selector") or {}
 
 
+def _still_selected(found: Member, known: Recorded, stays: list[str]) -> bool:
+    """Whether istiod's own entries are behind the Service: they go when the VMs' sidecars name no group any more."""
+    selector = _selector(found.service) if found.service and is_ours(found.service) else {}
+    if not selector:
+        return False
+    theirs = [
+        address
+        for address in found.wanted
+        for body in known.registered.get(address, [])
+        if selector.items() <= ((body.get("spec") or {}).get("labels") or {}).items()
+    ]
+    if theirs:
+        stays.append(
+            f"Service {found.registration.label} keeps its selector: istiod has registered {', '.join(sorted(theirs))} "
+            "itself. Set the sidecars up again without a WorkloadGroup, then run again."
+        )
+    return bool(theirs)
+
+
 def carriers(found: Member, world: World) -> list[Operation]:
     """Endpoints and slices of one Service."""
     item, operations = found.registration, []
@@ -184,15 +215,18 @@ def carriers(found: Member, world: World) -> list[Operation]:
     return operations
 
 
-def front(found: Member, world: World, wish: Wish, known: Recorded) -> list[Operation]:
+def front(found: Member, world: World, known: Recorded, stays: list[str]) -> list[Operation]:
     """The Service itself."""
-    service, backend = found.service, wish.backend
+    service, wish = found.service, found.wish
+    backend = wish.backend
     if wish.state == "absent":
         # Who stays is carried as before.
         backend = next((layer for layer in (AUTO, ENTRIES, SLICES, ENDPOINTS) if found.new[layer]), backend)
     # Kubernetes writes into Endpoints as soon as their Service selects, and istiod looks at entries only then.
     careful = bool(found.old[ENDPOINTS]) or backend not in SELECTING
     carried = not careful or _held(backend, found.old, known) >= set(found.wanted)
+    if wish.state == "present" and backend not in SELECTING:
+        carried = carried and not found.old[ENTRIES] and not _still_selected(found, known, stays)
     foreign = endpoint_slice.has_foreign(
         found.registration, endpoint_slice.of_service(world.slices, found.name, plain=False)
     ) or bool(endpoints.foreign_entries(world.endpoints.get(found.name), found.old[ENDPOINTS]))

@@ -76,8 +76,9 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
         first = next((name for name in by_service if name in shared.services), None)
         if first is not None:
             by_service[first].append(shared)
+    stays = list(groups.stays)
     for found in members:
-        by_service[found.name] += front(found, world, wish, known)
+        by_service[found.name] += front(found, world, known, stays)
     made, unused = _accounts(namespace, world, members, wish, known)
     pending = _pending(members, wish, known)
     operations = [*made, *(item for found in by_service.values() for item in found), *unused]
@@ -86,8 +87,8 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
         list(dict.fromkeys([*warnings, *groups.warnings])),
         addresses,
         pending,
-        groups.stays,
-        waiting=bool(groups.stays) or any(pending.values()),
+        stays,
+        waiting=bool(stays) or any(pending.values()),
     )
 
 

@@ -45,8 +45,8 @@ SETTLE_SECONDS = 0.5
 HANDOVER_SECONDS = 2.0
 # How often it is looked whether istiod has done its part.
 _LOOK_SECONDS = 1.0
-# A move takes four: write, select, let go, and look once more.
-_ROUNDS = 8
+# A move takes four: write, select, let go, and look once more; one that leads over slices takes seven.
+_ROUNDS = 12
 
 
 class Namespaced(t.NamedTuple):
@@ -217,7 +217,16 @@ class Registrar:
         found = {name for item in batch for name in layer.marked(services.get(item.name))}
         if any(item.plain_clients for item in batch) and backend in layer.SELECTING:
             found.add(layer.PLAIN)
+        if backend == layer.ENDPOINTS and found - {layer.ENDPOINTS}:
+            # A move that leads over slices.
+            found.add(layer.SLICES)
         needed = {backend, *found}
+        if backend in layer.SELECTING:
+            # What a run has left that was cut.
+            found.add(layer.PLAIN)
+        elif any(_selects(services.get(item.name)) for item in batch):
+            # What istiod has registered itself may be behind it.
+            found |= {layer.ENTRIES, layer.AUTO}
         if backend != layer.ENDPOINTS and any(_unknown(services.get(item.name)) for item in batch):
             # Nothing says how the VMs behind it were registered before.
             found |= {layer.ENDPOINTS, layer.SLICES, layer.ENTRIES, layer.AUTO, layer.PLAIN}
@@ -253,6 +262,10 @@ def _slim(resource: Resource, item: dict[str, t.Any]) -> dict[str, t.Any]:
     server keeps it when it is left out of an update."""
     metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
     return {**item, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+
+
+def _selects(service: t.Mapping[str, t.Any] | None) -> bool:
+    return service is not None and is_ours(dict(service)) and bool((service.get("spec") or {}).get("selector"))
 
 
 def _foreign(service: t.Mapping[str, t.Any] | None) -> bool:

@@ -23,6 +23,7 @@ from tests.unit.plugins.registrations import (
     batch,
     carried,
     cut_after,
+    istiod_forgets,
     istiod_registers,
     kinds,
     objects,
@@ -353,3 +354,37 @@ def test_that_endpoints_are_deprecated_is_for_those_who_use_them(backend, told):
     client = Talking()
     Registrar(client, Wish(backend=backend)).plan("default", batch(backend, service(VM1)))
     assert bool(client.warnings) is told
+
+
+@pytest.mark.parametrize("new", ["endpoints", "endpoint_slice"])
+def test_a_service_stops_selecting_when_no_entry_is_left_that_it_selects(new):
+    """The sidecar of a VM whose entry no Service selects answers 503 until it has all of its new configuration."""
+    store, seen = FakeStore(), []
+    run(store, "workload_entry", service(VM1))
+
+    def look(_action, _key):
+        selects = bool(objects(store, SERVICES)["web"]["spec"].get("selector"))
+        seen.append((bool(objects(store, WORKLOAD_ENTRIES)), selects))
+
+    run(store, new, service(VM1), before_write=look)
+    assert (True, False) not in seen
+    assert (False, True) in seen
+    assert carried(store) == {new: {"192.168.0.81:9080"}}
+
+
+@pytest.mark.parametrize("new", ["endpoints", "endpoint_slice"])
+def test_a_service_goes_on_selecting_what_istiod_has_registered(new):
+    store = FakeStore()
+    run(store, "auto", service(VM1))
+    istiod_registers(store, "web", "192.168.0.81")
+    found = plan(store, new, service(VM1))
+    assert any(
+        "Service default/web keeps its selector: istiod has registered 192.168.0.81" in w for w in found.last.stays
+    )
+    run(store, new, service(VM1))
+    assert set(carried(store)) == {"endpoint_slice", "auto"}
+    istiod_registers(store, "web", "192.168.0.81", connected=False)
+    istiod_forgets(store, "web", "192.168.0.81")
+    run(store, new, service(VM1))
+    assert carried(store) == {new: {"192.168.0.81:9080"}}
+    assert "WorkloadGroup" not in kinds(store)
