@@ -222,8 +222,8 @@ class Registrar:
             found.add(layer.SLICES)
         needed = {backend, *found}
         if backend in layer.SELECTING:
-            # What a run has left that was cut.
-            found.add(layer.PLAIN)
+            # What a run that was cut has left; and a group that stayed while a sidecar was connected as its member.
+            found |= {layer.PLAIN, layer.AUTO}
         elif any(_selects(services.get(item.name)) for item in batch):
             # What istiod has registered itself may be behind it.
             found |= {layer.ENTRIES, layer.AUTO}
