@@ -64,6 +64,13 @@ def look(client: KubeClient, options: Mapping, run_in_pod: RunInPod) -> dict[str
     return {"checks": [item.as_dict() for item in said], "names": _names(client, options)}
 
 
+def _own_fault(exc: Exception) -> Finding:
+    """A row's own fault; a server that does not answer is everybody's, and ends the look."""
+    if isinstance(exc, KubeUnreachable):
+        raise exc
+    return Finding([str(exc)])
+
+
 def _exposure(client: KubeClient, options: Mapping) -> t.Iterator[Said]:
     """R1 to R4: what mesh_services would do, a row for each exposed Service."""
     vip = options["vip"]
@@ -72,10 +79,9 @@ def _exposure(client: KubeClient, options: Mapping) -> t.Iterator[Said]:
     try:
         # A Service that does not carry our labels is not as it should be; it is no reason not to look at the others.
         plan = Exposer(client, {**asked, "state": "present", "adopt": True}).plan()
-    except KubeUnreachable:
-        raise
     except (ExposureError, KubeError) as exc:
-        yield from (Said(EXPOSURE, Finding([str(exc)]), service=where[1]) for where in wanted)
+        fault = _own_fault(exc)
+        yield from (Said(EXPOSURE, fault, service=where[1]) for where in wanted)
         return
     for where, manifest in wanted.items():
         ports = ", ".join(f"{port['port']}/{port.get('protocol', 'TCP')}" for port in manifest["spec"]["ports"])
@@ -102,10 +108,9 @@ def _registration(client: KubeClient, registration: Registration) -> t.Iterator[
     try:
         service = client.get(SERVICES, registration.namespace, registration.name)
         endpoints = client.get(ENDPOINTS, registration.namespace, registration.name)
-    except KubeUnreachable:
-        raise
     except KubeError as exc:
-        yield from ((endpoint, Finding([str(exc)])) for endpoint in registration.endpoints)
+        fault = _own_fault(exc)
+        yield from ((endpoint, fault) for endpoint in registration.endpoints)
         return
     for endpoint in registration.endpoints:
         ports = ", ".join(str(port) for port in endpoint.ports)
@@ -140,10 +145,8 @@ def _settings(client: KubeClient, options: Mapping) -> Finding:
         configmap = client.get(CONFIGMAPS, namespace, mesh["name"])
         deployment = client.get(DEPLOYMENTS, namespace, options["deployment"])
         previous = plan_settings(asked, configmap).result["previous"]
-    except KubeUnreachable:
-        raise
     except (MeshConfigError, KubeError) as exc:
-        return Finding([str(exc)])
+        return _own_fault(exc)
     wanted = mesh["settings"]
     problems = [
         f"mesh setting {key} is {json.dumps(value)}, should be {json.dumps(wanted.get(key))}"
@@ -189,10 +192,8 @@ def _client_pod(client: KubeClient, wanted: Mapping) -> tuple[tuple[str, str, st
     namespace, selector, container = wanted["namespace"], wanted["selector"], str(wanted.get("container") or "")
     try:
         pods = client.list(PODS, namespace, selector)
-    except KubeUnreachable:
-        raise
     except KubeError as exc:
-        return ("", "", ""), Finding([str(exc)])
+        return ("", "", ""), _own_fault(exc)
     running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
     if running:
         return (namespace, running[0]["metadata"]["name"], container), None

@@ -46,10 +46,10 @@ def _resolver(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
     except MeshError as exc:
         said = Finding([str(exc)])
         return {"names_file": said, "resolver": said}
-    named = [text for put in _puts(operations, dns_files.KUBEDNS) for text in _differs(put, vm.paths)]
-    others = [put for put in _puts(operations) if put.path != dns_files.KUBEDNS]
+    wrong = _wrong(operations, vm.paths)
+    named = wrong.pop(dns_files.KUBEDNS, [])
     problems = [f"package {name} is not installed" for name in dns_plan.missing_packages(vm, settings)]
-    problems += [text for put in others for text in _differs(put, vm.paths)]
+    problems += [text for texts in wrong.values() for text in texts]
     problems += _unit_problems(dns_files.UNIT, vm.units.get(dns_files.UNIT, UnitState()))
     if vm.newer:
         problems.append(f"{dns_files.UNIT} is older than its configuration and has to be restarted")
@@ -67,9 +67,8 @@ def _sidecar(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
     """R8 and R11 to R14: what the role istio_sidecar would do, and what shows that it works."""
     vm, settings = seen.sidecar, wanted.sidecar
     operations = sidecar_plan.plan(vm, settings)
-    secret = tuple(settings.extra_env)
-    cluster = [text for put in _puts(operations, layout.CLUSTER_ENV) for text in _differs(put, vm.paths)]
-    inbound = [text for put in _puts(operations, layout.SIDECAR_ENV) for text in _differs(put, vm.paths, secret)]
+    cluster = _wrong(operations, vm.paths).get(layout.CLUSTER_ENV, [])
+    inbound = _wrong(operations, vm.paths, tuple(settings.extra_env)).get(layout.SIDECAR_ENV, [])
     package = [] if vm.version else [f"package {layout.PACKAGE} is not installed"]
     package += [f"{path} belongs to {state.owner}, should be {layout.USER}" for path, state in vm.foreign.items()]
     units = {name: _unit_problems(name, vm.unit(name)) for name in layout.UNITS}
@@ -114,8 +113,11 @@ def _envoy(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
     }
 
 
-def _puts(operations: t.Sequence[Operation], path: str = "") -> list[Put]:
-    return [item for item in operations if isinstance(item, Put) and path in ("", item.path)]
+def _wrong(
+    operations: t.Sequence[Operation], seen: t.Mapping[str, paths.PathState], secret: t.Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """By path, in what it is not what it should be."""
+    return {item.path: _differs(item, seen, secret) for item in operations if isinstance(item, Put)}
 
 
 def _complete(operations: t.Sequence[Operation], own: list[str], others: t.Sequence[str]) -> list[str]:

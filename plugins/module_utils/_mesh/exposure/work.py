@@ -65,9 +65,8 @@ class Exposer:
             if operations[0].action in ("settle", "delete") and failures:
                 break
             if operations[0].action == "settle":
-                if self._check_mode:
-                    continue
-                self._sleep(backends.SETTLE_SECONDS)
+                if not self._check_mode:
+                    self._sleep(backends.SETTLE_SECONDS)
                 continue
             # Without effect, the second write of a Service would not find what the first one makes of it.
             for operation in operations[:1] if self._check_mode else operations:
