@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+MESSAGE_LENGTH = 500
+
 
 @dataclass(frozen=True)
 class Check:
@@ -60,6 +62,17 @@ def count(paths: list[Path]) -> Counts:
             else:
                 total += Counts(passed=1)
     return total
+
+
+def failures(paths: list[Path]) -> list[str]:
+    """A line for each test case that failed: its name and the start of what it said."""
+    lines = []
+    for path in paths:
+        for case in ElementTree.parse(path).getroot().iter("testcase"):
+            for outcome in (*case.iter("failure"), *case.iter("error")):
+                said = " ".join((outcome.get("message") or "").split())
+                lines.append(f"{case.get('classname')}::{case.get('name')}: {said[:MESSAGE_LENGTH]}")
+    return lines
 
 
 def _printable(text: str) -> str:

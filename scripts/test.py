@@ -18,6 +18,7 @@ import junit
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build/results"
+SHOWN_FAILURES = 20
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,12 @@ def main() -> int:
                 lines.append(f"{stage.target:11} {time.monotonic() - begun:6.0f} s  {counts}")
     finally:
         subprocess.run(["make", "--no-print-directory", "lab-down"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+    failed = junit.failures([path for stage in STAGES for path in sorted((RESULTS / stage.target).glob("*.xml"))])
+    if failed:
+        print("\n==== what failed ====")
+        print("\n".join(failed[:SHOWN_FAILURES]))
+    if len(failed) > SHOWN_FAILURES:
+        print(f"… and {len(failed) - SHOWN_FAILURES} more; all are in {RESULTS.relative_to(ROOT)}/*/*.xml")
     print("\n==== summary ====")
     print("\n".join(lines))
     print(f"{'all':11} {time.monotonic() - start:6.0f} s")

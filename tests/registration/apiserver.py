@@ -98,7 +98,8 @@ class ApiServer:
     def _ready(self) -> bool:
         try:
             return bool(client.CoreV1Api(self.api()).read_namespace("default", _request_timeout=2))
-        except (ApiException, HTTPError, OSError):
+        # The server has not written its certificate yet, which the kubeconfig names; or it does not answer.
+        except (config.ConfigException, ApiException, HTTPError, OSError):
             return False
 
     def _write_files(self) -> None:
