@@ -23,7 +23,7 @@ Read = t.Callable[[str], t.Any]
 
 GROUPS = ("director", "k8s_nodes", "vms")
 # Of mesh_vm_weight and so on.
-WORKLOAD = ("weight", "locality", "network", "labels", "group")
+WORKLOAD = ("weight", "locality", "network", "labels", "group", "probe")
 # What the profiles are made of: a list made of wrong ones would only repeat the complaint.
 _OF_EXPOSURE = ("mesh_istio_namespace", "mesh_dns_namespace", "mesh_cluster_domain")
 _CHECKSUM = re.compile(r"(md5|sha1|sha224|sha256|sha384|sha512):([0-9a-fA-F]+|https?://\S+|file://\S+)")
@@ -76,6 +76,16 @@ class Site:
     overrides: t.Mapping[str, t.Any]
     own_services: t.Sequence[t.Any]
     exposure_backend: str
+    # Of istiod: its revision, the name that it has for its cluster, and the name of the network that pods are in.
+    revision: str
+    cluster_id: str
+    network: str
+    # Whether the collection labels namespace and gateway with that name, which are the mesh's owner's.
+    label_network: bool
+    dns_mode: str
+    vm_to_pods: bool
+    # How long a VM's certificate is valid, such as 72h; empty is the sidecar's own default.
+    certificate_ttl: str
     registration: str
     plain_clients: bool
     istio_namespace: str
@@ -185,6 +195,13 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         overrides=read("mesh_exposed_overrides") or {},
         own_services=read("mesh_exposed_services") or [],
         exposure_backend=choice("mesh_exposure_backend", _first(generation.exposure_backend, BACKENDS)),
+        revision=text("mesh_revision"),
+        cluster_id=text("mesh_cluster_id"),
+        network=text("mesh_network"),
+        label_network=flag("mesh_label_network"),
+        dns_mode=choice("mesh_dns_mode", generation.dns_modes),
+        vm_to_pods=flag("mesh_vm_to_pods"),
+        certificate_ttl=text("mesh_certificate_ttl"),
         registration=choice("mesh_registration", generation.registrations),
         plain_clients=_yes(read("mesh_plain_clients")),
         istio_namespace=text("mesh_istio_namespace", "istio-system"),

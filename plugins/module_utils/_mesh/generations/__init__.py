@@ -7,24 +7,17 @@ from __future__ import annotations
 
 from ..errors import MeshError
 from .citadel import CITADEL
+from .istiod import ISTIOD
 from .model import Generation
 
 DEFAULT = CITADEL.name
-_ALL = {generation.name: generation for generation in (CITADEL,)}
-# Known by name, for a message that helps.
-_PLANNED = {"istiod": "'istiod' is not supported by this version, only 'citadel' (Istio 1.0 to 1.4)"}
+_ALL = {generation.name: generation for generation in (CITADEL, ISTIOD)}
 
 
 def generation(name: object) -> Generation:
     """The generation of this name, as C(mesh_control_plane) gives it."""
     found = _ALL.get(str(name))
-    if found is not None:
-        return found
-    if name in _PLANNED:
-        raise MeshError(
-            f"mesh_control_plane: {_PLANNED[str(name)]}. Set "
-            "mesh_control_plane: citadel if that is what the cluster runs."
-        )
-    raise MeshError(
-        f"mesh_control_plane: {name!r} is not known. Set it to 'citadel', the only supported control plane."
-    )
+    if found is None:
+        known = " or ".join(f"{item.name!r} ({item.releases})" for item in _ALL.values())
+        raise MeshError(f"mesh_control_plane: {name!r} is not known. Set it to {known}.")
+    return found

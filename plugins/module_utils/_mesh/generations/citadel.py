@@ -9,7 +9,7 @@ Facts: https://archive.istio.io/v1.0/docs/setup/kubernetes/mesh-expansion/. Priv
 
 from __future__ import annotations
 
-from .model import CLUSTER, DIRECTOR, EXPOSURE, VM, Generation, RowText
+from .model import CLUSTER, DIRECTOR, DNSMASQ, EXPOSURE, SECRET, VM, Generation, RowText
 
 
 def _exposed(row: str, what: str, service: str) -> RowText:
@@ -65,8 +65,10 @@ CITADEL = Generation(
     mesh_configmap="istio",
     control_plane_deployment="istio-pilot",
     probe_service="istio-pilot",
+    identity=SECRET,
     identity_secret=lambda account: f"istio.{account}",
     identity_remedy="Citadel then makes the Secret within seconds if it runs.",
+    dns_modes=(DNSMASQ,),
     # Pilot of these releases reads nothing else.
     registrations=("endpoints",),
     package="istio-sidecar",

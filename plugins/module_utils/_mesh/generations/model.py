@@ -9,6 +9,8 @@ import dataclasses
 import typing as t
 
 CLUSTER, DIRECTOR, VM = "cluster", "director", "vm"
+SECRET, TOKEN = "secret", "token"
+DNSMASQ, CAPTURE, HOSTS = "dnsmasq", "capture", "hosts"
 # The check of an exposed Service, one row each.
 EXPOSURE = "exposure"
 
@@ -48,9 +50,14 @@ class Generation:
     control_plane_deployment: str
     # The Service by whose short name a VM's resolver is tried.
     probe_service: str
-    # The Secret with a service account's key and certificate.
+    # Where a VM's key and certificate come from: SECRET, or TOKEN, for which the control plane signs.
+    identity: str
+    # SECRET: the name of a service account's Secret, and what to do when it is missing.
     identity_secret: t.Callable[[str], str]
     identity_remedy: str
+    # How a VM resolves the mesh's names, the default first: DNSMASQ, CAPTURE by the sidecar, or HOSTS, the control
+    # plane's own name only.
+    dns_modes: t.Sequence[str]
     # How VMs are registered, the default first.
     registrations: t.Sequence[str]
     # The Debian package of the sidecar.
