@@ -106,8 +106,8 @@ class FakeKube:
         self.dry_runs: list[tuple[str, Key]] = []
         self.allowed: Any = lambda **_attributes: True
 
-    def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
-        return copy.deepcopy(self.store.objects.get((resource.plural, namespace, name)))
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
+        return copy.deepcopy(self.store.objects.get((resource.plural, namespace or "", name)))
 
     def get_metadata(self, resource: Resource, namespace: str, name: str) -> Json | None:
         found = self.get(resource, namespace, name)
@@ -144,17 +144,20 @@ class FakeKube:
     def patch(
         self,
         resource: Resource,
-        namespace: str,
+        namespace: str | None,
         name: str,
         body: Json,
         dry_run: bool = False,
     ) -> Json:
-        assert resource in (SERVICES, SERVICE_STATUS)
+        if resource not in (SERVICES, SERVICE_STATUS):
+            key = self._begin("patch", resource, namespace or "", name, dry_run)
+            self._check(key, body["metadata"]["resourceVersion"])
+            return self._target(dry_run).put(resource, namespace or "", _merged(self.store.objects[key], body))
         if resource is SERVICE_STATUS:
-            self._begin("status", resource, namespace, name, dry_run)
-            return self._target(dry_run).merge_status(namespace, name, body)
-        self._begin("patch", resource, namespace, name, dry_run)
-        return self._target(dry_run).merge(namespace, name, body)
+            self._begin("status", resource, str(namespace), name, dry_run)
+            return self._target(dry_run).merge_status(str(namespace), name, body)
+        self._begin("patch", resource, str(namespace), name, dry_run)
+        return self._target(dry_run).merge(str(namespace), name, body)
 
     def create(self, resource: Resource, namespace: str, body: Json) -> Json:
         key = self._begin("create", resource, namespace, body["metadata"]["name"])
