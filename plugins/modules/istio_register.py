@@ -175,6 +175,12 @@ options:
               - By default the group where it is already, else one that is named as the first of its Services.
             type: str
             version_added: "1.1.0"
+          probe:
+            description:
+              - With O(backend=auto), the probe of its WorkloadGroup, in place of the Service's. All members of a group
+                have the same.
+            type: dict
+            version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -353,6 +359,7 @@ def argument_spec() -> dict[str, t.Any]:
         "network": {"type": "str"},
         "labels": {"type": "dict"},
         "group": {"type": "str"},
+        "probe": {"type": "dict"},
     }
     service = {
         "name": {"type": "str", "required": True},
