@@ -48,6 +48,7 @@ ISTIOD = Generation(
     mesh_settings={},
     mesh_configmap="istio",
     control_plane_deployment="istiod",
+    control_plane_pods={"app": "istiod"},
     probe_service="istiod",
     identity=TOKEN,
     identity_secret=lambda account: "",
