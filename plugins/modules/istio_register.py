@@ -293,8 +293,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import (
-    Registration,
     RegistrationError,
+    by_namespace,
     duplicate_address_warnings,
     parse_registrations,
 )
@@ -303,13 +303,6 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.plan
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.registrar import Namespaced, Registrar
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.services import BACKENDS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import dump
-
-
-def by_namespace(batch: t.Sequence[Registration]) -> dict[str, list[Registration]]:
-    found: dict[str, list[Registration]] = {}
-    for registration in batch:
-        found.setdefault(registration.namespace, []).append(registration)
-    return found
 
 
 def describe(plans: t.Sequence[Namespaced]) -> dict[str, t.Any]:

@@ -273,6 +273,13 @@ def _check_port_names(registration: Registration) -> None:
                 )
 
 
+def by_namespace(batch: t.Sequence[Registration]) -> dict[str, list[Registration]]:
+    found: dict[str, list[Registration]] = {}
+    for registration in batch:
+        found.setdefault(registration.namespace, []).append(registration)
+    return found
+
+
 def duplicate_address_warnings(batch: t.Sequence[Registration]) -> list[str]:
     """Addresses that appear under the names of several hosts: usually a copied line of an inventory."""
     hosts: dict[str, set[str]] = {}
