@@ -148,8 +148,8 @@ unknown:
   sample: []
 documents:
   description:
-    - Of each of O(documents), the C(items) that are there, with their C(name), C(labels), the C(data) of the wanted keys,
-      and of a Deployment the C(template_labels) of its pods.
+    - Of each of O(documents), the C(items) that are there, with their C(name), C(labels), the C(data) of the wanted
+      keys, and of a Deployment the C(template_labels) of its pods.
     - The C(state) is V(ok), V(missing), V(forbidden), or V(unserved) when the API server does not know the kind.
   returned: when it answered
   type: list
@@ -189,8 +189,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
 )
 
 _RESOURCES = {
-    item.kind: item
-    for item in (CONFIGMAPS, DEPLOYMENTS, ENDPOINTS, NAMESPACES, SECRETS, SERVICES, SERVICE_ACCOUNTS)
+    item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, ENDPOINTS, NAMESPACES, SECRETS, SERVICES, SERVICE_ACCOUNTS)
 }
 _READABLE = {item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, NAMESPACES, WORKLOAD_GROUPS)}
 

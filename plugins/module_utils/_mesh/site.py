@@ -323,7 +323,7 @@ def _names(site: Site) -> t.Iterator[Problem]:
         if not _DNS_LABEL.fullmatch(value):
             yield Problem(name, f"{name}: {value!r} is not a namespace name. Use lower-case letters, digits and '-'.")
     if site.revision and not _DNS_LABEL.fullmatch(site.revision):
-        text = f"{site.revision!r} is not the name of a revision. Set it to istiod's label istio.io/rev, or leave it out."
+        text = f"{site.revision!r} is not the name of a revision. Set it to istiod's label istio.io/rev, or drop it."
         yield Problem("mesh_revision", f"mesh_revision: {text}")
     if site.network and not _LABEL_VALUE.fullmatch(site.network):
         text = (

@@ -63,9 +63,7 @@ def _endpoints(context: Context) -> t.Iterator[Said]:
             yield Said("endpoint", _judge(context, pod, item, vm, known), host)
 
 
-def _read_endpoints(
-    context: Context, pod: requests.Pod, item: Registration, port: Port
-) -> list[Endpoint] | str:
+def _read_endpoints(context: Context, pod: requests.Pod, item: Registration, port: Port) -> list[Endpoint] | str:
     """Or why Envoy could not be asked."""
     name = cluster_name(item, port, context.options["cluster_domain"])
     try:

@@ -36,7 +36,6 @@ class Said(t.NamedTuple):
         return {"check": self.check, "host": self.host, "service": self.service, **self.finding.as_dict()}
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Context:
     """One look at the cluster."""

@@ -160,8 +160,8 @@ def _network(site: Site, read: t.Sequence[JsonObject], deployments: t.Sequence[J
 def _label(site: Site, what: str, now: str, kubectl: str, wanted: str) -> t.Iterator[str]:
     if now and wanted and now != wanted:
         yield (
-            f"mesh_network: {what} has the label {NETWORK_LABEL}={now}, not {wanted}. Set mesh_network to the name that "
-            "the pods' network has, which is the same on the namespace and on the gateway's pods, or leave it out."
+            f"mesh_network: {what} has the label {NETWORK_LABEL}={now}, not {wanted}. Set mesh_network to the name "
+            "that the pods' network has, which is the same on the namespace and on the gateway's pods, or leave it out."
         )
     elif not now and not site.label_network:
         yield (

@@ -151,7 +151,7 @@ LINES = [
     ({"mesh_dhcp_ranges": "all"}, r"^mesh_dhcp_ranges: 'all' is no range\. Write first-last or a network"),
     (
         {"mesh_control_plane": "x"},
-        r"^mesh_control_plane: 'x' is not known\. Set it to 'citadel' \(Istio 1\.0 to 1\.4\) or 'istiod' \(Istio 1\.31\)",
+        r"^mesh_control_plane: 'x' is not known\. Set it to 'citadel' \(Istio 1\.0 to 1\.4\) or 'istiod' \(Istio",
     ),
     ({"mesh_revision": "1.31"}, r"^mesh_revision: '1\.31' is not the name of a revision\. Set it to istiod's label"),
     ({"mesh_network": "pods!"}, r"^mesh_network: 'pods!' cannot be a label's value\. Use letters"),

@@ -208,7 +208,7 @@ def test_a_group_is_judged_by_the_plan(store: FakeStore) -> None:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ({"status": "False", "message": "connection refused"}, "is not healthy, so it gets no requests: connection ref"),
+        ({"status": "False", "message": "connection refused"}, "is not healthy, so it gets no requests: connection"),
         ({"type": "Other"}, "its sidecar has not said yet that it is healthy"),
     ],
 )
@@ -278,8 +278,9 @@ def test_a_peer_that_anybody_could_be(store: FakeStore) -> None:
     mesh.accepted = []
     (found,) = failed(look(store, mesh))
     assert found[:2] == ("peer", "vm1, vm2")
-    assert "does not know that spiffe://cluster.local/ns/default/sa/web may answer for Service default/web; it acc" in (
-        found[2]
+    assert (
+        "does not know that spiffe://cluster.local/ns/default/sa/web may answer for Service default/web; it acc"
+        in (found[2])
     )
 
 
@@ -347,6 +348,9 @@ class TestPlainClients:
         assert said in found["unchecked"]
 
 
+OWN, OTHER = {"matchLabels": {"app": "web"}}, {"matchLabels": {"app": "x"}}
+
+
 def policy(name: str, namespace: str, mode: str = "", **spec: Any) -> dict[str, Any]:
     mtls = {"mtls": {"mode": mode}} if mode else {}
     return {"metadata": {"name": name, "namespace": namespace}, "spec": {**mtls, **spec}}
@@ -359,9 +363,9 @@ def policy(name: str, namespace: str, mode: str = "", **spec: Any) -> dict[str, 
         ([policy("a", "istio-system", "STRICT")], "STRICT"),
         ([policy("a", "istio-system", "STRICT"), policy("b", "web", "PERMISSIVE")], "PERMISSIVE"),
         ([policy("a", "istio-system", "STRICT"), policy("b", "web", "UNSET")], "STRICT"),
-        ([policy("a", "web", "STRICT"), policy("b", "web", "DISABLE", selector={"matchLabels": {"app": "x"}})], "STRICT"),
-        ([policy("a", "web", selector={"matchLabels": {"app": "web"}}, portLevelMtls={"80": {"mode": "STRICT"}})], "STRICT"),
-        ([policy("a", "web", selector={"matchLabels": {"app": "web"}}, portLevelMtls={"81": {"mode": "STRICT"}})], "PERMISSIVE"),
+        ([policy("a", "web", "STRICT"), policy("b", "web", "DISABLE", selector=OTHER)], "STRICT"),
+        ([policy("a", "web", selector=OWN, portLevelMtls={"80": {"mode": "STRICT"}})], "STRICT"),
+        ([policy("a", "web", selector=OWN, portLevelMtls={"81": {"mode": "STRICT"}})], "PERMISSIVE"),
         ([policy("a", "other", "STRICT")], "PERMISSIVE"),
     ],
 )

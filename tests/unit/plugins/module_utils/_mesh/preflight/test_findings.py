@@ -113,9 +113,7 @@ def test_hosts_outside_of_the_play_are_not_judged():
 
 
 def test_what_is_wrong_with_the_variables_comes_first():
-    found = check(
-        {"deb-nginx01/system/distribution": "Rocky"}, variables={"mesh_vip": "", "mesh_control_plane": "x"}
-    )
+    found = check({"deb-nginx01/system/distribution": "Rocky"}, variables={"mesh_vip": "", "mesh_control_plane": "x"})
     assert [line.split(":")[0] for line in found] == ["mesh_control_plane", "mesh_vip", "deb-nginx01"]
 
 
