@@ -64,7 +64,7 @@ PARTS: dict[str, Part] = {
     "context": Part(lambda site: site.context),
     "client": Part(lambda site: dict(site.client)),
     "plain_client": Part(lambda site: dict(site.plain_client)),
-    "notes": Part(Site.notes, ["mesh_dns_mode", "mesh_control_plane"]),
+    "notes": Part(Site.notes),
     "expect": Part(lambda site: site.expect),
     "nodes": Part(Site.node_addresses, hosts=True),
     "vms": Part(lambda site: [vm.as_dict() for vm in site.vms.values()], hosts=True),

@@ -11,6 +11,7 @@ from .. import generations
 from ..bootstrap import control_plane as istiod
 from ..bootstrap.errors import BootstrapError
 from ..bootstrap.options import plain_revision
+from ..errors import MeshError
 from ..exposure.istiod import NETWORK_LABEL, REVISION_LABEL
 from ..generations.model import TOKEN
 from ..site import Site
@@ -133,7 +134,12 @@ def _said(variable: str, check: t.Callable[..., t.Any], *arguments: t.Any) -> t.
 
 def _network(site: Site, read: t.Sequence[JsonObject], deployments: t.Sequence[JsonObject] | None) -> t.Iterator[str]:
     """The label by which istiod knows that VMs of another network need the gateway."""
-    where, selector = site.istio_namespace, site.gateway()
+    where = site.istio_namespace
+    try:
+        selector = site.gateway()
+    except MeshError:
+        # Said as a finding of its own.
+        return
     label = kubectl = ""
     found = _items(read, "Namespace", where)
     if found:

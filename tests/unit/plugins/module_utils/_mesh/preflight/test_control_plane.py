@@ -213,6 +213,15 @@ def test_without_a_gateway(store: FakeStore) -> None:
     assert lines(store, site(mesh_vm_to_pods=False)) == []
 
 
+def test_a_list_of_services_that_is_wrong_is_said_by_itself(store: FakeStore) -> None:
+    hosts = {name: {**host} for name, host in HOSTS.items()}
+    variables = {**VARIABLES, "mesh_exposed_overrides": {"nope": {}}}
+    of = sites.parse(variables.get, GROUPS, lambda name: hosts[name].get)
+    assert [problem.variable for problem in of.problems] == ["mesh_exposed_services"]
+    assert lines(store, of) == []
+    assert of.notes() == []
+
+
 def test_what_may_not_be_read_is_said_as_a_right_that_is_missing(store: FakeStore) -> None:
     class Limited(FakeKube):
         def list(self, resource: Any, *rest: Any, **more: Any) -> Any:
