@@ -66,9 +66,9 @@ def _exposure(context: Context) -> t.Iterator[Said]:
         text = f"{label(where)} is exposed on {vip}, and nothing wants it any more"
         yield Said(EXPOSURE, Finding([text]), service=where[1])
     there = {where[1] for where in (*wanted, *(step.service for step in plan.operations))}
-    for text in context.generation.rows:
-        if text.check == EXPOSURE and text.service not in there:
-            yield Said(EXPOSURE, Finding([], unchecked="it is not to be exposed"), service=text.service)
+    for row in context.generation.rows:
+        if row.check == EXPOSURE and row.service not in there:
+            yield Said(EXPOSURE, Finding([], unchecked="it is not to be exposed"), service=row.service)
 
 
 def exposure_problems(plan: ExposurePlan, where: Identity) -> list[str]:
