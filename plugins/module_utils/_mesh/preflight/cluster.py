@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..bootstrap.control_plane import ROOT_CONFIGMAP, suffixed
-from ..bootstrap.options import plain_revision
+from ..bootstrap.control_plane import ROOT_CONFIGMAP, plain, suffixed
 from ..errors import MeshError
 from ..exposure.backends import EXTERNAL_IPS
 from ..generations.model import TOKEN
@@ -86,7 +85,7 @@ def _secrets(site: Site) -> list[JsonObject]:
 
 def _tokens(site: Site) -> list[JsonObject]:
     """istio_sidecar: what a VM's bootstrap files are made of, and a token for its first certificate."""
-    istio, revision = site.istio_namespace, plain_revision(site.revision)
+    istio, revision = site.istio_namespace, plain(site.revision)
     names = [suffixed(name, revision) for name in (site.generation.mesh_configmap, "istio-sidecar-injector")]
     return [
         *(_right("configmaps", ["get"], istio, name) for name in names),

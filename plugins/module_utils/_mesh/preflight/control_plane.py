@@ -10,7 +10,6 @@ import typing as t
 from .. import generations
 from ..bootstrap import control_plane as istiod
 from ..bootstrap.errors import BootstrapError
-from ..bootstrap.options import plain_revision
 from ..errors import MeshError
 from ..exposure.istiod import NETWORK_LABEL, REVISION_LABEL
 from ..generations.model import TOKEN
@@ -60,7 +59,7 @@ def _document(kind: str, namespace: str, name: str = "", keys: t.Sequence[str] =
 
 
 def _named(site: Site, name: str) -> str:
-    return istiod.suffixed(name, plain_revision(site.revision))
+    return istiod.suffixed(name, istiod.plain(site.revision))
 
 
 def _items(read: t.Sequence[JsonObject], kind: str, name: str = "") -> list[JsonObject] | None:

@@ -140,13 +140,14 @@ def test_rights_and_objects():
     client.store.put(SECRETS, "x", {"metadata": {"name": "there"}, "data": {"key.pem": "c2VjcmV0"}})
     objects = [{"kind": "Secret", "namespace": "x", "name": name} for name in ("there", "gone")]
     result = kube_access_info.inspect(
-        client, [access(["get", "delete"], "services"), access(["get"], "endpoints")], objects
+        client, [access(["get", "delete"], "services"), access(["get"], "endpoints")], objects, []
     )
     assert result == {
         "version": "v1.20.2",
         "denied": [access(["delete"], "services")],
         "missing": [objects[1]],
         "unknown": [],
+        "documents": [],
     }
 
 
@@ -156,4 +157,4 @@ def test_an_object_that_may_not_be_read_is_unknown():
             raise KubeForbidden("no")
 
     item = {"kind": "Secret", "namespace": "x", "name": "y"}
-    assert kube_access_info.inspect(Forbidden(), [], [item])["unknown"] == [item]
+    assert kube_access_info.inspect(Forbidden(), [], [item], [])["unknown"] == [item]
