@@ -39,6 +39,8 @@ def collections(root: Path, tmp_path: Path) -> Path:
     (place / "playbooks").mkdir(parents=True)
     shutil.copy(root / "galaxy.yml", place)
     shutil.copy(root / "playbooks/site.yml", place / "playbooks")
+    (place / "plugins/filter").mkdir(parents=True)
+    shutil.copy(root / "plugins/filter/mesh_hosts.py", place / "plugins/filter")
     (place / "playbooks/verify.yml").write_text(yaml.safe_dump([VERIFY]))
     for role in ROLES:
         (place / "roles" / role / "tasks").mkdir(parents=True)
@@ -98,3 +100,9 @@ def test_nothing_is_said_when_nothing_failed(collections: Path) -> None:
     assert "judged ['web2']" in done.stdout
     assert "director on" not in done.stdout
     assert "hosts failed, the others" not in done.stdout
+
+
+def test_a_group_without_hosts_ends_the_run(collections: Path) -> None:
+    done = run(collections, {}, "-l", "lvs1")
+    assert done.returncode != 0
+    assert "The group 'vms' of the inventory has no hosts" in " ".join((done.stdout + done.stderr).split())
