@@ -18,12 +18,26 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "build/collections")]
 
 # Both are found through the path above.
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.citadel import CITADEL  # noqa: E402
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations import generation  # noqa: E402
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.model import Generation  # noqa: E402
 
 from lab import config  # noqa: E402
 
 NOT_CHECKED = "not checked"
-ROWS = {text.id: (text.what, text.how) for text in CITADEL.rows}
+# The path from the virtual IP on, by the generation.
+BEHIND = {
+    "citadel": ("externalIPs", "Pilot, Citadel, Mixer, kube-dns pods"),
+    "istiod": ("load balancer address", "istiod, east-west gateway pods"),
+}
+
+
+def rows_of(wanted: Generation) -> dict[str, tuple[str, str]]:
+    return {text.id: (text.what, text.how) for text in wanted.rows}
+
+
+def used() -> Generation:
+    """Which the lab has; where it has both, the VMs join the reference procedure's."""
+    return generation("citadel" if config.shape().has_standins else "istiod")
 
 
 def summarise(rows: Mapping[str, tuple[str, str]], results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -44,7 +58,7 @@ def summarise(rows: Mapping[str, tuple[str, str]], results: Sequence[Mapping[str
     return summary
 
 
-def topology_lines(site: config.Topology) -> list[str]:
+def topology_lines(site: config.Topology, behind: tuple[str, str]) -> list[str]:
     """The one-way overlay and the path of a VM's connection to the control plane."""
 
     def listed(role: str) -> str:
@@ -54,8 +68,8 @@ def topology_lines(site: config.Topology) -> list[str]:
     lines += [f"  VM {host.name} {host.address}{' (spare)' if host.spare else ''}" for host in site.with_role("vm")]
     lines += [
         f"    -> VIP {site.vip} on {listed('director')} (IPVS, direct routing)",
-        f"    -> {listed('node')} (kube-proxy, externalIPs)",
-        "    -> Pilot, Citadel, Mixer, kube-dns pods; answers go straight back to the VM",
+        f"    -> {listed('node')} (kube-proxy, {behind[0]})",
+        f"    -> {behind[1]}; answers go straight back to the VM",
     ]
     return lines
 
@@ -87,15 +101,16 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     report, page, output = map(Path, arguments)
     results = json.loads(report.read_text()) if report.is_file() else []
-    summary = summarise(ROWS, results)
+    wanted = used()
+    summary = summarise(rows_of(wanted), results)
     public = [{name: row[name] for name in ("row", "what", "check", "ok")} for row in summary]
     output.write_text(json.dumps(public, indent=2) + "\n")
 
     print("Topology")
-    print("\n".join(topology_lines(config.topology())))
+    print("\n".join(topology_lines(config.topology(), BEHIND[wanted.name])))
     print("\nThe page, fetched from a pod: curl http://deb-nginx01:9080")
     print("\n".join(page_lines(page.read_text())) if page.is_file() and page.stat().st_size else f"  {NOT_CHECKED}")
-    print("\nRows of the reference procedure")
+    print(f"\nRows of the generation {wanted.name} ({wanted.releases})")
     print("\n".join(table_lines(summary)))
     good = sum(row["ok"] for row in summary)
     print(f"\n{good} of {len(summary)} rows hold. Written to {output}.")

@@ -20,8 +20,10 @@ options:
       - V(secure) leaves out the ports 8080 and 15010, which carry unauthenticated traffic, offers DNS over TCP too, and
         pins no client to a node.
       - V(reference) is the complete port list of the manual procedure with a persistence of 300 seconds everywhere.
+      - V(istiod) is for today's Istio. It exposes the port 15012 of istiod, which authenticates its clients, and what
+        O(vm_to_pods) and O(cluster_dns) add.
     type: string
-    choices: [secure, reference]
+    choices: [secure, reference, istiod]
     required: true
   overrides:
     description:
@@ -48,6 +50,29 @@ options:
         C(ports) are required.
     type: list
     elements: dictionary
+  revision:
+    description: Revision of istiod, when there are several; its pods carry it as the label C(istio.io/rev).
+    type: string
+    default: ""
+    version_added: "1.1.0"
+  network:
+    description:
+      - Name of the network that the pods are in, which the Service of the east-west gateway carries as the label
+        C(topology.istio.io/network).
+      - When it is empty the Service takes the label over from its namespace.
+    type: string
+    default: ""
+    version_added: "1.1.0"
+  vm_to_pods:
+    description: With V(istiod), expose the east-west gateway too (15443), by which VMs reach pods.
+    type: bool
+    default: false
+    version_added: "1.1.0"
+  cluster_dns:
+    description: With V(istiod), expose the cluster's DNS too, for VMs that resolve through dnsmasq.
+    type: bool
+    default: false
+    version_added: "1.1.0"
 seealso:
   - plugin: mesh.expansion.ipvs_table
     plugin_type: filter
@@ -84,6 +109,11 @@ _value:
       type: dictionary
       sample:
         istio: pilot
+    inherited_labels:
+      description: Labels that the Service object takes over from its namespace, with their values there.
+      type: list
+      elements: string
+      sample: []
     nodes:
       description: Inventory names of the nodes that it is forwarded to. Empty means all nodes.
       type: list
@@ -130,9 +160,16 @@ def exposed_services(
     dns_namespace: str = "kube-system",
     cluster_domain: str = "cluster.local",
     services: list[t.Any] | None = None,
+    revision: str = "",
+    network: str = "",
+    vm_to_pods: bool = False,
+    cluster_dns: bool = False,
 ) -> list[dict[str, t.Any]]:
+    more = {"revision": revision, "network": network, "vm_to_pods": vm_to_pods, "cluster_dns": cluster_dns}
     try:
-        return exposure.exposed_services(profile, overrides, istio_namespace, dns_namespace, cluster_domain, services)
+        return exposure.exposed_services(
+            profile, overrides, istio_namespace, dns_namespace, cluster_domain, services, **more
+        )
     except exposure.ExposureError as exc:
         raise AnsibleFilterError(f"mesh.expansion.exposed_services: {exc}") from exc
 

@@ -13,7 +13,7 @@ description:
   - Merges what the virtual machines of an inventory offer into one entry per Kubernetes Service, in the form that
     M(mesh.expansion.istio_register) takes.
   - Fails with the name of the machine when an entry is incomplete or contradicts another one.
-positional: namespace, service_account, plain_clients
+positional: namespace, service_account, plain_clients, backend
 options:
   _input:
     description:
@@ -22,7 +22,7 @@ options:
       - A service has C(name), C(port) and C(protocol), and optionally C(port_name), C(namespace), C(service_account),
         C(selector) and C(probe).
       - C(workload) is a mapping with what M(mesh.expansion.istio_register) takes for each endpoint beyond that,
-        C(weight), C(locality), C(network), C(labels) and C(group).
+        C(weight), C(locality), C(network), C(labels), C(group) and C(probe).
     type: list
     elements: dictionary
     required: true
@@ -38,6 +38,14 @@ options:
     description: Whether pods without a sidecar shall reach the machines, too.
     type: boolean
     default: false
+    version_added: "1.1.0"
+  backend:
+    description:
+      - The backend that the batch is for. For V(auto) each machine is in the group that is named as its first service,
+        with a probe that connects to that service's port, unless its C(workload) or a C(probe) of its services says
+        otherwise.
+    type: string
+    default: ""
     version_added: "1.1.0"
 seealso:
   - module: mesh.expansion.istio_register
@@ -77,9 +85,10 @@ def mesh_registrations(
     namespace: str = "default",
     service_account: str = "default",
     plain_clients: bool = False,
+    backend: str = "",
 ) -> list[dict[str, t.Any]]:
     try:
-        return registrations(hosts, namespace, service_account, plain_clients)
+        return registrations(hosts, namespace, service_account, plain_clients, backend)
     except RegistrationError as exc:
         raise AnsibleFilterError(f"mesh.expansion.mesh_registrations: {exc}") from exc
 

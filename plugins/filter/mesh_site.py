@@ -47,6 +47,9 @@ options:
       - upstream_dns
       - probe_names
       - exposed_services
+      - gateway
+      - network
+      - label_network
       - exposure_backend
       - sidecar_package
       - sidecar_packages
@@ -55,6 +58,8 @@ options:
       - kubeconfig
       - context
       - client
+      - plain_client
+      - notes
       - expect
       - nodes
       - vms

@@ -10,8 +10,8 @@ short_description: List what a run needs from the Kubernetes API
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.0.0"
 description:
-  - Returns the rights that the collection's roles use and the objects that they expect, in the form that
-    M(mesh.expansion.kube_access_info) takes.
+  - Returns the rights that the collection's roles use, the objects that they expect and those that are judged, in the
+    form that M(mesh.expansion.kube_access_info) takes.
 positional: configmap, deployment
 options:
   _input:
@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The keys C(access) and C(objects).
+  description: The keys C(access), C(objects) and C(documents).
   type: dictionary
 """
 
@@ -45,6 +45,7 @@ import typing as t
 
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import (
     required_access,
+    required_documents,
     required_objects,
 )
 from ansible_collections.mesh.expansion.plugins.plugin_utils import _variables
@@ -61,6 +62,7 @@ def preflight_questions(
     return {
         "access": required_access(site, configmap, deployment),
         "objects": required_objects(site, configmap, deployment),
+        "documents": required_documents(site),
     }
 
 

@@ -175,6 +175,12 @@ options:
               - By default the group where it is already, else one that is named as the first of its Services.
             type: str
             version_added: "1.1.0"
+          probe:
+            description:
+              - With O(backend=auto), the probe of its WorkloadGroup, in place of the Service's. All members of a group
+                have the same.
+            type: dict
+            version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -287,8 +293,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import (
-    Registration,
     RegistrationError,
+    by_namespace,
     duplicate_address_warnings,
     parse_registrations,
 )
@@ -297,13 +303,6 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.plan
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.registrar import Namespaced, Registrar
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.services import BACKENDS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import dump
-
-
-def by_namespace(batch: t.Sequence[Registration]) -> dict[str, list[Registration]]:
-    found: dict[str, list[Registration]] = {}
-    for registration in batch:
-        found.setdefault(registration.namespace, []).append(registration)
-    return found
 
 
 def describe(plans: t.Sequence[Namespaced]) -> dict[str, t.Any]:
@@ -353,6 +352,7 @@ def argument_spec() -> dict[str, t.Any]:
         "network": {"type": "str"},
         "labels": {"type": "dict"},
         "group": {"type": "str"},
+        "probe": {"type": "dict"},
     }
     service = {
         "name": {"type": "str", "required": True},

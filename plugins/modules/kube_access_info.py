@@ -13,7 +13,8 @@ author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
   - Asks the API server by SelfSubjectAccessReview whether the kubeconfig's user has given rights, and whether given
-    objects exist. Of objects only the metadata is read, so looking for a Secret shows nothing of its content.
+    objects exist. Of those only the metadata is read, so looking for a Secret shows nothing of its content.
+  - Reads parts of objects that can be shown to everybody.
   - An API that cannot be reached is no failure of the module. It is reported in RV(error).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
@@ -60,7 +61,7 @@ options:
         description: Kind of the object.
         type: str
         required: true
-        choices: [ConfigMap, Deployment, Endpoints, Namespace, Secret, Service]
+        choices: [ConfigMap, Deployment, Endpoints, Namespace, Secret, Service, ServiceAccount]
       name:
         description: Name of the object.
         type: str
@@ -69,6 +70,31 @@ options:
         description: Namespace of the object.
         type: str
         default: ""
+  documents:
+    description: Objects to read a part of.
+    type: list
+    elements: dict
+    default: []
+    version_added: "1.1.0"
+    suboptions:
+      kind:
+        description: Kind of the objects.
+        type: str
+        required: true
+        choices: [ConfigMap, Deployment, Namespace, WorkloadGroup]
+      name:
+        description: Name of the object; empty for all of the namespace.
+        type: str
+        default: ""
+      namespace:
+        description: Namespace of the objects.
+        type: str
+        default: ""
+      keys:
+        description: Keys of the data of a ConfigMap; of no others the content is returned.
+        type: list
+        elements: str
+        default: []
 """
 
 EXAMPLES = r"""
@@ -120,6 +146,21 @@ unknown:
   type: list
   elements: dict
   sample: []
+documents:
+  description:
+    - Of each of O(documents), the C(items) that are there, with their C(name), C(labels), the C(data) of the wanted
+      keys, and of a Deployment the C(template_labels) of its pods.
+    - The C(state) is V(ok), V(missing), V(forbidden), or V(unserved) when the API server does not know the kind.
+  returned: when it answered
+  type: list
+  elements: dict
+  sample:
+    - kind: Namespace
+      namespace: ""
+      name: istio-system
+      keys: []
+      state: ok
+      items: [{name: istio-system, labels: {}, data: {}, template_labels: {}}]
 """
 
 import typing as t
@@ -134,6 +175,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import
     KubeError,
     KubeForbidden,
     KubeLibraryMissing,
+    KubeNotFound,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
     CONFIGMAPS,
@@ -141,15 +183,48 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     ENDPOINTS,
     NAMESPACES,
     SECRETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
+    WORKLOAD_GROUPS,
 )
 
-_RESOURCES = {item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, ENDPOINTS, NAMESPACES, SECRETS, SERVICES)}
+_RESOURCES = {
+    item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, ENDPOINTS, NAMESPACES, SECRETS, SERVICES, SERVICE_ACCOUNTS)
+}
+_READABLE = {item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, NAMESPACES, WORKLOAD_GROUPS)}
 
 Items = t.List[t.Dict[str, t.Any]]
 
 
-def inspect(client: KubeClient, access: Items, objects: Items) -> dict[str, t.Any]:
+def read(client: KubeClient, asked: dict[str, t.Any]) -> dict[str, t.Any]:
+    """One of the documents, with what became of the question."""
+    resource, namespace, name = _READABLE[asked["kind"]], asked["namespace"], asked["name"]
+    try:
+        if name:
+            found = client.get(resource, namespace, name)
+            items = [found] if found else []
+        else:
+            items = client.list(resource, namespace)
+    except KubeForbidden:
+        return {**asked, "state": "forbidden", "items": []}
+    except KubeNotFound:
+        return {**asked, "state": "unserved", "items": []}
+    state = "missing" if name and not items else "ok"
+    return {**asked, "state": state, "items": [_part(item, asked["keys"]) for item in items]}
+
+
+def _part(found: dict[str, t.Any], keys: t.Sequence[str]) -> dict[str, t.Any]:
+    template = (found.get("spec") or {}).get("template") or {}
+    data = found.get("data") or {}
+    return {
+        "name": found["metadata"]["name"],
+        "labels": found["metadata"].get("labels") or {},
+        "data": {key: data[key] for key in keys if key in data},
+        "template_labels": (template.get("metadata") or {}).get("labels") or {},
+    }
+
+
+def inspect(client: KubeClient, access: Items, objects: Items, documents: Items) -> dict[str, t.Any]:
     """All answers; the first question also tells whether the API is there."""
     result: dict[str, t.Any] = {"version": client.server_version(), "denied": [], "missing": [], "unknown": []}
     for item in access:
@@ -165,6 +240,7 @@ def inspect(client: KubeClient, access: Items, objects: Items) -> dict[str, t.An
         else:
             if found is None:
                 result["missing"].append(item)
+    result["documents"] = [read(client, item) for item in documents]
     return result
 
 
@@ -179,8 +255,15 @@ def argument_spec() -> dict[str, t.Any]:
         "name": {"type": "str", "required": True},
         "namespace": {"type": "str", "default": ""},
     }
+    documents = {
+        "kind": {"type": "str", "required": True, "choices": sorted(_READABLE)},
+        "name": {"type": "str", "default": ""},
+        "namespace": {"type": "str", "default": ""},
+        "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    }
     return {
         "access": {"type": "list", "elements": "dict", "default": [], "options": access},
+        "documents": {"type": "list", "elements": "dict", "default": [], "options": documents},
         "objects": {"type": "list", "elements": "dict", "default": [], "options": objects},
         **kube_auth_argument_spec(),
     }
@@ -190,7 +273,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])
-        result = inspect(client, module.params["access"], module.params["objects"])
+        result = inspect(client, module.params["access"], module.params["objects"], module.params["documents"])
     except KubeLibraryMissing as exc:
         module.fail_json(msg=str(exc))
     except KubeError as exc:

@@ -16,7 +16,8 @@ description:
   - What M(mesh.expansion.mesh_services), M(mesh.expansion.istio_register) and M(mesh.expansion.istio_mesh_config) would
     still do is a fault.
   - Sends a request to each HTTP port of each VM service from a pod, with C(curl).
-  - Needs the right to read Services, Endpoints, the ConfigMap, the Deployment and pods, and to create C(pods/exec).
+  - With today's Istio, reads in the Envoy beside that pod which machines it knows and whose certificates it accepts.
+  - Needs the right to read what is judged, and to create C(pods/exec).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
   - mesh.expansion._attributes.info
@@ -40,6 +41,29 @@ options:
     type: list
     elements: dict
     default: []
+  control_plane:
+    description: The control plane's generation, which has the checks.
+    type: str
+    default: citadel
+  registration_backend:
+    description: How the machines are registered, the option O(mesh.expansion.istio_register#module:backend).
+    type: str
+    choices: [endpoints, endpoint_slice, workload_entry, auto]
+    default: endpoints
+  service_accounts:
+    description: Whether the registration makes service accounts that are missing.
+    type: bool
+    default: true
+  trust_domain:
+    description: The mesh's trust domain, with which the names in certificates begin.
+    type: str
+    default: cluster.local
+  timeout:
+    description:
+      - Seconds to wait for what istiod and proxies do by themselves after a change, in all. Istio 1.0 to 1.4 is not
+        waited for.
+    type: int
+    default: 30
   istio_namespace:
     description: Namespace of the control plane.
     type: str
@@ -82,6 +106,21 @@ options:
         description: A label selector; the first running pod is taken.
         type: str
         default: app=sleep
+      container:
+        description: The container with C(curl); the first one when it is not given.
+        type: str
+  plain_client:
+    description: The pod without a sidecar that requests are sent from, where such pods shall reach the machines.
+    type: dict
+    suboptions:
+      namespace:
+        description: Its namespace.
+        type: str
+        default: default
+      selector:
+        description: A label selector; the first running pod is taken.
+        type: str
+        required: true
       container:
         description: The container with C(curl); the first one when it is not given.
         type: str
@@ -131,10 +170,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._kube import pods
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.cluster import REQUEST_SECONDS, look
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.cluster import look
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.cluster_requests import REQUEST_SECONDS
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.backends import BACKENDS, EXTERNAL_IPS
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import ExposureError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.services import BACKENDS as REGISTRATIONS
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -148,11 +190,17 @@ def argument_spec() -> dict[str, t.Any]:
         "selector": {"type": "str", "default": "app=sleep"},
         "container": {"type": "str"},
     }
+    plain_client = {**client, "selector": {"type": "str", "required": True}}
     return {
         "vip": {"type": "str", "required": True},
         "services": {"type": "list", "elements": "dict", "required": True},
         "backend": {"type": "str", "choices": list(BACKENDS), "default": EXTERNAL_IPS},
         "registrations": {"type": "list", "elements": "dict", "default": []},
+        "control_plane": {"type": "str", "default": generations.DEFAULT},
+        "registration_backend": {"type": "str", "choices": list(REGISTRATIONS), "default": REGISTRATIONS[0]},
+        "service_accounts": {"type": "bool", "default": True},
+        "trust_domain": {"type": "str", "default": "cluster.local"},
+        "timeout": {"type": "int", "default": 30},
         "istio_namespace": {"type": "str", "default": "istio-system"},
         "cluster_domain": {"type": "str", "default": "cluster.local"},
         "mesh": {"type": "dict", "required": True, "options": mesh},
@@ -162,6 +210,7 @@ def argument_spec() -> dict[str, t.Any]:
             "default": {"namespace": "default", "selector": "app=sleep"},
             "options": client,
         },
+        "plain_client": {"type": "dict", "options": plain_client},
         "expect": {"type": "str", "default": ""},
         **kube_auth_argument_spec(),
     }
@@ -178,7 +227,7 @@ def main() -> None:
                 client, namespace, pod, container, argv, REQUEST_SECONDS + 5
             ),
         )
-    except (ExposureError, KubeError, RegistrationError) as exc:
+    except (MeshError, KubeError, RegistrationError) as exc:
         module.fail_json(msg=f"Cannot check the cluster: {exc}")
     module.exit_json(changed=False, **found)
 

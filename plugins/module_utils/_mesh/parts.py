@@ -17,6 +17,10 @@ _EXPOSED = (
     "mesh_istio_namespace",
     "mesh_dns_namespace",
     "mesh_cluster_domain",
+    "mesh_revision",
+    "mesh_network",
+    "mesh_vm_to_pods",
+    "mesh_dns_mode",
 )
 
 
@@ -48,6 +52,9 @@ PARTS: dict[str, Part] = {
         Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]
     ),
     "exposed_services": Part(Site.exposed_services, _EXPOSED),
+    "gateway": Part(Site.gateway, _EXPOSED),
+    "network": Part(lambda site: site.network, ["mesh_network"]),
+    "label_network": Part(lambda site: site.label_network, ["mesh_label_network", "mesh_network"]),
     "exposure_backend": Part(lambda site: site.exposure_backend, ["mesh_exposure_backend", "mesh_control_plane"]),
     "sidecar_package": Part(lambda site: site.sidecar_package, ["mesh_sidecar_package"]),
     "sidecar_packages": Part(lambda site: dict(site.packages), hosts=True),
@@ -56,6 +63,8 @@ PARTS: dict[str, Part] = {
     "kubeconfig": Part(lambda site: site.kubeconfig),
     "context": Part(lambda site: site.context),
     "client": Part(lambda site: dict(site.client)),
+    "plain_client": Part(lambda site: dict(site.plain_client)),
+    "notes": Part(Site.notes),
     "expect": Part(lambda site: site.expect),
     "nodes": Part(Site.node_addresses, hosts=True),
     "vms": Part(lambda site: [vm.as_dict() for vm in site.vms.values()], hosts=True),

@@ -16,7 +16,8 @@ from . import generations, networks
 from .errors import MeshError
 from .exposure import ExposureError, exposed_services
 from .exposure.backends import BACKENDS
-from .generations.model import Generation
+from .exposure.istiod import GATEWAY
+from .generations.model import DNSMASQ, Generation
 
 Read = t.Callable[[str], t.Any]
 """Gives the value of a variable, None when it is not set."""
@@ -24,10 +25,13 @@ Read = t.Callable[[str], t.Any]
 GROUPS = ("director", "k8s_nodes", "vms")
 # Of mesh_vm_weight and so on.
 WORKLOAD = ("weight", "locality", "network", "labels", "group", "probe")
+# Where VMs reach pods through a gateway they are in a network of their own, which has none: pods reach them directly.
+VM_NETWORK = "vm-network"
 # What the profiles are made of: a list made of wrong ones would only repeat the complaint.
-_OF_EXPOSURE = ("mesh_istio_namespace", "mesh_dns_namespace", "mesh_cluster_domain")
+_OF_EXPOSURE = ("mesh_istio_namespace", "mesh_dns_namespace", "mesh_cluster_domain", "mesh_network", "mesh_revision")
 _CHECKSUM = re.compile(r"(md5|sha1|sha224|sha256|sha384|sha512):([0-9a-fA-F]+|https?://\S+|file://\S+)")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 class Problem(t.NamedTuple):
@@ -99,6 +103,8 @@ class Site:
     kubeconfig: str
     context: str
     client: t.Mapping[str, str]
+    # The pod outside of the mesh that requests are sent from.
+    plain_client: t.Mapping[str, str]
     expect: str
     directors: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
     nodes: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
@@ -120,10 +126,31 @@ class Site:
             dns_namespace=self.dns_namespace,
             cluster_domain=self.cluster_domain,
             services=self.own_services,
+            revision=self.revision,
+            network=self.network,
+            vm_to_pods=self.vm_to_pods,
+            cluster_dns=self.dns_mode == DNSMASQ,
         )
+
+    def gateway(self) -> dict[str, str]:
+        """The labels of the gateway's pods, by which VMs reach pods; empty where they do not."""
+        for entry in self.exposed_services():
+            if entry["name"] == GATEWAY:
+                return dict(entry["selector"])
+        return {}
 
     def node_addresses(self) -> dict[str, str]:
         return {name: host.address for name, host in self.nodes.items()}
+
+    def notes(self) -> list[str]:
+        """What is unusual about the site and wanted all the same."""
+        if self.dns_mode == DNSMASQ != self.generation.dns_modes[0]:
+            return [
+                f"mesh_dns_mode: {DNSMASQ} exposes the cluster's DNS on the virtual address, which answers everybody. "
+                f"All else that is exposed authenticates its clients; {self.generation.dns_modes[0]} needs no such "
+                "exposure."
+            ]
+        return []
 
     def probe_names(self) -> list[dict[str, t.Any]]:
         """What a VM's resolver must answer: a name of the control plane with the virtual address, and with it only;
@@ -143,13 +170,16 @@ def address_of(read: Read, name: str) -> str:
 
 
 def vm_of(read: Read, name: str) -> Vm:
+    workload = {key: value for key in WORKLOAD for value in [read(f"mesh_vm_{key}")] if value not in (None, "")}
+    if _yes(read("mesh_vm_to_pods")):
+        workload.setdefault("network", VM_NETWORK)
     return Vm(
         name=name,
         address=address_of(read, name),
         namespace=str(read("mesh_vm_namespace") or "default"),
         service_account=str(read("mesh_service_account") or "default"),
         services=read("mesh_vm_services") or [],
-        workload={key: value for key in WORKLOAD for value in [read(f"mesh_vm_{key}")] if value not in (None, "")},
+        workload=workload,
     )
 
 
@@ -215,6 +245,7 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         kubeconfig=text("mesh_kubeconfig"),
         context=text("mesh_kube_context"),
         client=read("mesh_verify_client") or {"namespace": "default", "selector": "app=sleep"},
+        plain_client=read("mesh_verify_plain_client") or {},
         expect=text("mesh_verify_expect"),
         directors={name: Host(name, address_of(host_read(name), name)) for name in groups.get("director") or []},
         nodes={name: Host(name, address_of(host_read(name), name)) for name in groups.get("k8s_nodes") or []},
@@ -291,6 +322,18 @@ def _names(site: Site) -> t.Iterator[Problem]:
     for name, value in (("mesh_istio_namespace", site.istio_namespace), ("mesh_dns_namespace", site.dns_namespace)):
         if not _DNS_LABEL.fullmatch(value):
             yield Problem(name, f"{name}: {value!r} is not a namespace name. Use lower-case letters, digits and '-'.")
+    if site.revision and not _DNS_LABEL.fullmatch(site.revision):
+        text = f"{site.revision!r} is not the name of a revision. Set it to istiod's label istio.io/rev, or drop it."
+        yield Problem("mesh_revision", f"mesh_revision: {text}")
+    if site.network and not _LABEL_VALUE.fullmatch(site.network):
+        text = (
+            f"{site.network!r} cannot be a label's value. Use letters, digits, '-', '_' and '.', 63 at most, and a "
+            "letter or digit first and last."
+        )
+        yield Problem("mesh_network", f"mesh_network: {text}")
+    if site.label_network and not site.network:
+        text = "true, but mesh_network is not set. Set mesh_network to the name that the pods' network shall have."
+        yield Problem("mesh_label_network", f"mesh_label_network: {text}")
     for name, value in (("mesh_cluster_domain", site.cluster_domain), ("mesh_trust_domain", site.trust_domain)):
         if not all(_DNS_LABEL.fullmatch(label) for label in value.split(".")):
             yield Problem(

@@ -42,7 +42,9 @@ def test_the_default_shape() -> None:
                 "mesh_upstream_dns": ["114.114.114.114"],
                 "mesh_sidecar_package": PACKAGE,
                 "mesh_sidecar_checksum": f"sha256:{PACKAGE}.sha256",
+                "mesh_exposed_profile": "reference",
                 "mesh_exposed_overrides": {f"istio-{name}-lb": others for name in ("mixer", "pilot", "citadel")},
+                "mesh_verify_client": {"namespace": "default", "selector": "app=sleep"},
             },
         },
         "director": {"hosts": ["lvs1"]},
@@ -61,6 +63,26 @@ def test_another_shape() -> None:
     assert found["vms_spare"]["hosts"] == []
     # A single node takes everything.
     assert found["all"]["vars"]["mesh_exposed_overrides"]["istio-pilot-lb"] == {"nodes": ["k8s-node1"]}
+
+
+def test_a_lab_with_istiod() -> None:
+    found = inventory.inventory(config.topology(), istiod=True)
+    site, vm = found["all"]["vars"], found["_meta"]["hostvars"]["deb-nginx01"]
+    assert (site["mesh_control_plane"], site["mesh_vm_to_pods"], site["mesh_plain_clients"]) == ("istiod", True, True)
+    package = "http://192.168.0.1:8000/istio/istio-sidecar_1.31.0_amd64.deb"
+    assert (site["mesh_sidecar_package"], site["mesh_sidecar_checksum"]) == (package, f"sha256:{package}.sha256")
+    assert "mesh_exposed_profile" not in site
+    assert vm["mesh_service_account"] == "deb-nginx01"
+
+
+@pytest.mark.parametrize(("generation", "written"), [("citadel", None), ("both", None), ("istiod", "istiod")])
+def test_the_script_knows_the_generation(
+    generation: str, written: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = dataclasses.replace(config.default_shape(), generation=generation)
+    monkeypatch.setattr(config, "shape", lambda: shape)
+    assert inventory.main(["--list"]) == 0
+    assert json.loads(capsys.readouterr().out)["all"]["vars"].get("mesh_control_plane") == written
 
 
 def test_one_host(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +131,7 @@ def test_ansible_sees_the_hosts_of_the_recorded_lab(tmp_path: Path) -> None:
     assert found["vms"]["hosts"] == ["deb-nginx01", "deb-nginx02"]
     assert found["vms_spare"]["hosts"] == ["deb-nginx03", "deb-nginx04"]
     spare = found["_meta"]["hostvars"]["deb-nginx04"]
-    # From the topology; from the host; from group_vars.
+    assert spare["mesh_verify_expect"] == "Welcome to nginx!"
     assert spare["mesh_vip"] == "192.168.0.62"
     assert (spare["ansible_host"], spare["mesh_exposed_profile"]) == ("192.168.0.84", "reference")
 

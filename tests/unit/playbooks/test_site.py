@@ -52,6 +52,8 @@ def collections(root: Path, tmp_path: Path) -> Path:
         (place / "roles" / role / "tasks/main.yml").write_text(yaml.safe_dump(tasks_of(role)))
     (place / "roles/verify/tasks").mkdir(parents=True)
     (place / "roles/verify/tasks/require.yml").write_text(yaml.safe_dump([REQUIRE]))
+    prepare = {"name": "Say who", "ansible.builtin.debug": {"msg": "prepared {{ ansible_play_hosts }}"}}
+    (place / "roles/registration/tasks/prepare.yml").write_text(yaml.safe_dump([prepare]))
     return tmp_path / "collections"
 
 
@@ -81,6 +83,9 @@ def test_hosts_that_fail_are_left_out_and_named_at_the_end(collections: Path) ->
     done = run(collections, vms)
     assert done.returncode != 0
     assert failed(done.stdout) == {"web2", "web3", "web4"}
+    # Before the VMs are touched, those that can be reached.
+    before = done.stdout.partition("PLAY [Give the VMs")[0]
+    assert "prepared ['web1', 'web2', 'web3'" in before
     for said in ("registration on ['web1']", "mesh_policy on ['web1']", "judged ['web1']"):
         assert said in done.stdout, done.stdout[-6000:]
     _rest, title, end = done.stdout.partition("PLAY [Sum up]")

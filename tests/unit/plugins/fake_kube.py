@@ -99,7 +99,7 @@ class FakeStore:
         live = self.objects[key]
         after = _merged(live, patch)
         if after["spec"] != live["spec"]:
-            after["metadata"]["generation"] += 1
+            after["metadata"]["generation"] = after["metadata"].get("generation", 1) + 1
         return self.put(DEPLOYMENTS, key[1], after)
 
 
@@ -115,8 +115,8 @@ class FakeKube:
         self.dry_runs: list[tuple[str, Key]] = []
         self.allowed: Any = lambda **_attributes: True
 
-    def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
-        return copy.deepcopy(self.store.objects.get((resource.plural, namespace, name)))
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
+        return copy.deepcopy(self.store.objects.get((resource.plural, namespace or "", name)))
 
     def get_metadata(self, resource: Resource, namespace: str, name: str) -> Json | None:
         found = self.get(resource, namespace, name)
@@ -153,22 +153,25 @@ class FakeKube:
     def patch(
         self,
         resource: Resource,
-        namespace: str,
+        namespace: str | None,
         name: str,
         body: Json,
         dry_run: bool = False,
     ) -> Json:
         if resource is DEPLOYMENTS:
-            key = self._begin("patch", resource, namespace, name, dry_run)
+            key = self._begin("patch", resource, str(namespace), name, dry_run)
             # A patch may name the version that it is meant for.
             self._check(key, (body.get("metadata") or self.store.objects[key]["metadata"])["resourceVersion"])
             return self._target(dry_run).merge_deployment(key, body)
-        assert resource in (SERVICES, SERVICE_STATUS)
+        if resource not in (SERVICES, SERVICE_STATUS):
+            key = self._begin("patch", resource, namespace or "", name, dry_run)
+            self._check(key, body["metadata"]["resourceVersion"])
+            return self._target(dry_run).put(resource, namespace or "", _merged(self.store.objects[key], body))
         if resource is SERVICE_STATUS:
-            self._begin("status", resource, namespace, name, dry_run)
-            return self._target(dry_run).merge_status(namespace, name, body)
-        self._begin("patch", resource, namespace, name, dry_run)
-        return self._target(dry_run).merge(namespace, name, body)
+            self._begin("status", resource, str(namespace), name, dry_run)
+            return self._target(dry_run).merge_status(str(namespace), name, body)
+        self._begin("patch", resource, str(namespace), name, dry_run)
+        return self._target(dry_run).merge(str(namespace), name, body)
 
     def create(self, resource: Resource, namespace: str, body: Json) -> Json:
         key = self._begin("create", resource, namespace, body["metadata"]["name"])

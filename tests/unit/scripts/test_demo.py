@@ -42,7 +42,7 @@ def test_exit_status_and_file(
     tmp_path: Path, failing: list[str], status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report, page, output = (tmp_path / name for name in ("verify.json", "page.html", "demo.json"))
-    report.write_text(json.dumps([result(row, row not in failing) for row in demo.ROWS]))
+    report.write_text(json.dumps([result(row, row not in failing) for row in demo.rows_of(demo.used())]))
     page.write_text(
         "HTTP/1.1 200 OK\r\nserver: envoy\r\n\r\n<html><head><title>x</title></head><body><h1>Welcome "
         "to nginx!</h1></body></html>"

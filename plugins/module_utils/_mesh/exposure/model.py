@@ -14,9 +14,35 @@ Entry = t.Dict[str, t.Any]
 
 PROTOCOLS = ("TCP", "UDP")
 PORT_KEYS = ("name", "port", "protocol", "target_port", "persistence", "one_packet")
-ENTRY_KEYS = ("name", "namespace", "selector", "labels", "nodes", "scheduler", "dns_names", "dns_zone", "ports")
+ENTRY_KEYS = (
+    "name",
+    "namespace",
+    "selector",
+    "labels",
+    "inherited_labels",
+    "nodes",
+    "scheduler",
+    "dns_names",
+    "dns_zone",
+    "ports",
+)
 # These may also stand at the entry and then hold for all its ports.
 PORT_DEFAULTS = ("persistence", "one_packet")
+
+
+class Place(t.NamedTuple):
+    """The mesh that a profile's list is made for."""
+
+    istio_namespace: str = "istio-system"
+    dns_namespace: str = "kube-system"
+    cluster_domain: str = "cluster.local"
+    # Of istiod; empty without one.
+    revision: str = ""
+    # Of the pods; empty: as the namespace's label says.
+    network: str = ""
+    # Whether VMs reach pods, and whether they ask the cluster's DNS.
+    vm_to_pods: bool = False
+    cluster_dns: bool = False
 
 
 class ExposureError(MeshError):
@@ -80,7 +106,7 @@ def _normalise(entry: t.Any, index: int) -> Entry:
         if not entry.get(key):
             raise ExposureError(f"{where} ({entry.get('name', 'without name')}): {key} is missing or empty")
     where = f"exposed service {entry['name']}"
-    for key in ("nodes", "dns_names", "ports"):
+    for key in ("nodes", "dns_names", "inherited_labels", "ports"):
         if not isinstance(entry.get(key) or [], (list, tuple)):
             raise ExposureError(f"{where}: {key} must be a list")
     ports = [_normalise_port(port, entry, f"{where}: port") for port in entry["ports"]]
@@ -91,6 +117,7 @@ def _normalise(entry: t.Any, index: int) -> Entry:
         "namespace": str(entry["namespace"]),
         "selector": dict(entry["selector"]),
         "labels": dict(entry.get("labels") or {}),
+        "inherited_labels": [str(key) for key in entry.get("inherited_labels") or []],
         "nodes": [str(node) for node in entry.get("nodes") or []],
         "scheduler": str(entry.get("scheduler") or "wrr"),
         "dns_names": [str(name) for name in entry.get("dns_names") or []],

@@ -7,67 +7,21 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import ENTRY_KEYS, PORT_DEFAULTS, Entry, ExposureError, only_known, parse_services
+from . import citadel, istiod
+from .model import ENTRY_KEYS, PORT_DEFAULTS, Entry, ExposureError, Place, only_known, parse_services
 
-PROFILES = ("secure", "reference")
-
-
-def _istio_entry(name: str, namespace: str, selector: dict, dns_names: list, ports: list) -> Entry:
-    return {
-        "name": name,
-        "namespace": namespace,
-        "selector": selector,
-        "labels": dict(selector),
-        "dns_names": dns_names,
-        "ports": [{"name": port_name, "port": port} for port_name, port in ports],
-    }
+_LISTS: dict[str, t.Callable[[Place], list[Entry]]] = {
+    citadel.SECURE: citadel.secure,
+    citadel.REFERENCE: citadel.reference,
+    istiod.PROFILE: istiod.istiod,
+}
+PROFILES = tuple(_LISTS)
 
 
-def _profile_entries(profile: str, istio_namespace: str, dns_namespace: str, cluster_domain: str) -> list[Entry]:
-    """The list of a profile.
-
-    "reference" is the port list of the manual procedure, with its one persistence of 300 s for all. "secure" leaves out
-    the ports that carry unauthenticated traffic (8080, 15010), answers DNS over TCP too (truncated UDP answers are
-    retried there) and does not pin anybody to one node.
-    """
-    if profile not in PROFILES:
+def _profile_entries(profile: str, place: Place) -> list[Entry]:
+    if profile not in _LISTS:
         raise ExposureError(f"unknown profile {profile!r}: use one of {', '.join(PROFILES)}")
-    reference = profile == "reference"
-    pilot_ports = [("https-pilot", 15005), ("tls-grpc-pilot", 15011)]
-    dns_ports = [
-        {"name": "dns", "port": 53, "protocol": "UDP", "one_packet": True},
-        {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
-    ]
-    if reference:
-        pilot_ports = [("https-pilot", 15005), ("http-pilot", 8080), ("grpc-pilot", 15010), ("tls-grpc-pilot", 15011)]
-        dns_ports = [{"port": 53, "protocol": "UDP"}]
-    mixer = _istio_entry(
-        "istio-mixer-lb",
-        istio_namespace,
-        {"istio": "mixer", "istio-mixer-type": "telemetry"},
-        ["istio-mixer", "istio-policy", "istio-telemetry"],
-        [("grpc-mixer-mtls", 15004), ("grpc-mixer", 9091)],
-    )
-    # The procedure gives this one a selector only.
-    mixer["labels"] = {}
-    citadel_names = ["istio-citadel", "istio-ca"]
-    entries: list[Entry] = [
-        {
-            "name": "kube-dns-lb",
-            "namespace": dns_namespace,
-            "selector": {"k8s-app": "kube-dns"},
-            "labels": {"k8s-app": "kube-dns"},
-            "dns_zone": f"svc.{cluster_domain}",
-            "ports": dns_ports,
-        },
-        mixer,
-        _istio_entry("istio-pilot-lb", istio_namespace, {"istio": "pilot"}, ["istio-pilot"], pilot_ports),
-        _istio_entry("istio-citadel-lb", istio_namespace, {"istio": "citadel"}, citadel_names, [("", 8060)]),
-    ]
-    if reference:
-        for entry in entries:
-            entry["persistence"] = 300
-    return entries
+    return _LISTS[profile](place)
 
 
 def _override(entry: Entry, override: t.Any) -> Entry:
@@ -95,9 +49,12 @@ def exposed_services(
     dns_namespace: str = "kube-system",
     cluster_domain: str = "cluster.local",
     services: t.Sequence[t.Any] | None = None,
+    **more: t.Any,
 ) -> list[Entry]:
-    """The normalised list: from a profile, or from the user's own list, with overrides merged in by name."""
-    raw = list(services) if services else _profile_entries(profile, istio_namespace, dns_namespace, cluster_domain)
+    """The normalised list: from a profile, or from the user's own list, with overrides merged in by name. `more` is
+    what else a profile's list depends on, by the names of C(Place)."""
+    place = Place(istio_namespace, dns_namespace, cluster_domain, **more)
+    raw = list(services) if services else _profile_entries(profile, place)
     for index, entry in enumerate(raw):
         only_known(entry, ENTRY_KEYS + PORT_DEFAULTS, f"exposed service {index + 1}")
     changes = overrides or {}

@@ -19,11 +19,11 @@ from ..._kube.errors import (
     KubeInvalid,
     KubeNotFound,
 )
-from ..._kube.resources import SERVICE_STATUS, SERVICES
+from ..._kube.resources import NAMESPACES, SERVICE_STATUS, SERVICES
 from ..._kube.retry import retry_on_conflict
 from . import backends
 from .failures import explain, only_with_ourselves
-from .model import ExposureError, parse_address, parse_services
+from .model import Entry, ExposureError, parse_address, parse_services
 from .plan import Operation, Plan, missing, plan_absent, plan_present
 from .services import LABEL_SELECTOR, exposure_manifests, is_ours, label
 
@@ -43,7 +43,7 @@ class Exposer:
         self._client = client
         self._state: str = params["state"]
         self._vip: str = params["vip"] or ""
-        self._manifests = _manifests(params, client.server_version)
+        self._manifests = _manifests(params, client)
         self._adopt: bool = params["adopt"]
         self._check_mode = check_mode
         self._sleep = sleep
@@ -111,7 +111,7 @@ class Exposer:
         retry_on_conflict(attempt, label(operation.service), sleep=self._sleep)
 
 
-def _manifests(params: t.Mapping[str, t.Any], server_version: t.Callable[[], str]) -> list[dict[str, t.Any]]:
+def _manifests(params: t.Mapping[str, t.Any], client: KubeClient) -> list[dict[str, t.Any]]:
     if params["state"] == "absent":
         return []
     if not params["services"]:
@@ -119,5 +119,23 @@ def _manifests(params: t.Mapping[str, t.Any], server_version: t.Callable[[], str
     vip = parse_address(params["vip"], "vip (exposure_vip in the role exposure)")
     backend = params["backend"]
     if backend == backends.AUTO:
-        backend = backends.choose(backend, server_version())
-    return exposure_manifests(parse_services(params["services"]), str(vip), backend)
+        backend = backends.choose(backend, client.server_version())
+    services = [_with_inherited(entry, client) for entry in parse_services(params["services"])]
+    return exposure_manifests(services, str(vip), backend)
+
+
+def _with_inherited(entry: Entry, client: KubeClient) -> Entry:
+    """With the labels that the Service takes over from its namespace."""
+    if not entry["inherited_labels"]:
+        return entry
+    namespace = entry["namespace"]
+    found = client.get(NAMESPACES, None, namespace) or {"metadata": {}}
+    labels = found["metadata"].get("labels") or {}
+    for key in entry["inherited_labels"]:
+        if not labels.get(key):
+            raise ExposureError(
+                f"Namespace {namespace} has no label {key}, which Service {namespace}/{entry['name']} takes over from "
+                f"it. Set it: kubectl label namespace {namespace} {key}=NAME. For the name of the pods' network, the "
+                "collection does it with mesh_network and mesh_label_network: true."
+            )
+    return {**entry, "labels": {**entry["labels"], **{key: labels[key] for key in entry["inherited_labels"]}}}

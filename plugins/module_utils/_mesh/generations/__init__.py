@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..errors import MeshError
 from .citadel import CITADEL
 from .istiod import ISTIOD
@@ -21,3 +23,9 @@ def generation(name: object) -> Generation:
         known = " or ".join(f"{item.name!r} ({item.releases})" for item in _ALL.values())
         raise MeshError(f"mesh_control_plane: {name!r} is not known. Set it to {known}.")
     return found
+
+
+def of_pods(labels: t.Mapping[str, str]) -> Generation | None:
+    """The generation whose control plane has pods with these labels. Those of istiod have Pilot's label as well."""
+    found = [item for item in reversed(list(_ALL.values())) if item.control_plane_pods.items() <= labels.items()]
+    return found[0] if found else None

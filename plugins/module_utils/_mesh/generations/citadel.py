@@ -64,6 +64,7 @@ CITADEL = Generation(
     mesh_settings={"disablePolicyChecks": True, "policyCheckFailOpen": True, "enableTracing": False},
     mesh_configmap="istio",
     control_plane_deployment="istio-pilot",
+    control_plane_pods={"istio": "pilot"},
     probe_service="istio-pilot",
     identity=SECRET,
     identity_secret=lambda account: f"istio.{account}",

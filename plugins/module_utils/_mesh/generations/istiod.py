@@ -32,7 +32,7 @@ _ROWS = (
     RowText("I11", "entry", CLUSTER, "the VM's workload entry is healthy", "WorkloadEntry and its condition"),
     RowText("I12", "endpoint", CLUSTER, "clients reach the VM with mutual TLS", "endpoints in a client's Envoy"),
     RowText("I13", "plain", CLUSTER, "pods without a sidecar reach the VM", "EndpointSlice, and a request from a pod"),
-    RowText("I14", "request", CLUSTER, "a pod reaches the VM through the mesh", "HTTP request from a pod"),
+    RowText("I14", "peer", CLUSTER, "a pod reaches the VM through the mesh", "HTTP request, and the peer's name"),
     RowText("I15", "vm_to_pods", VM, "the VM reaches a pod's Service by name", "HTTP request through VIP:15443"),
 )
 
@@ -48,6 +48,7 @@ ISTIOD = Generation(
     mesh_settings={},
     mesh_configmap="istio",
     control_plane_deployment="istiod",
+    control_plane_pods={"app": "istiod"},
     probe_service="istiod",
     identity=TOKEN,
     identity_secret=lambda account: "",

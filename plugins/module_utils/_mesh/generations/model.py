@@ -48,6 +48,8 @@ class Generation:
     # The ConfigMap with the mesh document, and the Deployment that reads it at start.
     mesh_configmap: str
     control_plane_deployment: str
+    # Labels of its pods.
+    control_plane_pods: t.Mapping[str, str]
     # The Service by whose short name a VM's resolver is tried.
     probe_service: str
     # Where a VM's key and certificate come from: SECRET, or TOKEN, for which the control plane signs.

@@ -7,54 +7,142 @@ from __future__ import annotations
 
 import typing as t
 
+from ..bootstrap.control_plane import ROOT_CONFIGMAP, suffixed
+from ..bootstrap.options import plain_revision
+from ..errors import MeshError
 from ..exposure.backends import EXTERNAL_IPS
+from ..generations.model import TOKEN
 from ..register.rights import needed
+from ..register.services import AUTO, SELECTING
 from ..site import Site
+from . import control_plane
 
 JsonObject = t.Dict[str, t.Any]
 
 
 def required_access(site: Site, configmap: str, deployment: str) -> list[JsonObject]:
     """Exactly the rights that the roles use. docs/rbac.yaml grants them; a unit test compares the two."""
-    istio, dns, client = site.istio_namespace, site.dns_namespace, str(site.client.get("namespace") or "default")
+    istio = site.istio_namespace
     return [
-        # exposure: finds its Services by label in all namespaces, applies them server-side.
-        _right("services", ["list"]),
-        *(_right("services", ["get", "create", "patch", "delete"], namespace) for namespace in sorted({istio, dns})),
-        # A load balancer's status, which no controller writes here.
-        *(
-            {**_right("services", ["patch"], namespace), "subresource": "status"}
-            for namespace in sorted({istio, dns})
-            if site.exposure_backend != EXTERNAL_IPS
-        ),
+        *_exposure(site),
         # registration
         *(
             _right(resource, verbs, namespace, group=group)
             for namespace in _vm_namespaces(site)
             for group, resource, verbs in needed(site.registration, site.plain_clients)
         ),
-        # istio_sidecar: the identities, each by its own name.
-        *(
-            _right("secrets", ["get"], namespace, site.generation.identity_secret(account))
-            for namespace, account in _identities(site)
-        ),
+        *(_tokens(site) if site.generation.identity == TOKEN else _secrets(site)),
         # mesh_policy
-        _right("configmaps", ["get", "update"], istio, configmap),
-        _right("deployments", ["get", "patch"], istio, deployment, group="apps"),
-        # verify: a request to the VM from a pod.
-        _right("pods", ["get", "list"], client),
-        {**_right("pods", ["get", "create"], client), "subresource": "exec"},
+        *(
+            [
+                _right("configmaps", ["get", "update"], istio, configmap),
+                _right("deployments", ["get", "patch"], istio, deployment, group="apps"),
+            ]
+            if site.generation.mesh_settings
+            else []
+        ),
+        *_verification(site),
+    ]
+
+
+def _exposure(site: Site) -> list[JsonObject]:
+    """Finds its Services by label in all namespaces, applies them server-side."""
+    istio = site.istio_namespace
+    try:
+        namespaces = sorted({entry["namespace"] for entry in site.exposed_services()})
+    except MeshError:
+        # Said as a finding of its own.
+        namespaces = [istio]
+    return [
+        _right("services", ["list"]),
+        *(_right("services", ["get", "create", "patch", "delete"], namespace) for namespace in namespaces),
+        # A load balancer's status, which no controller writes here.
+        *(
+            {**_right("services", ["patch"], namespace), "subresource": "status"}
+            for namespace in namespaces
+            if site.exposure_backend != EXTERNAL_IPS
+        ),
+        # The label of the pods' network, read or written.
+        *(
+            [_right("namespaces", ["get", *(["patch"] if site.label_network else [])], name=istio)]
+            if site.vm_to_pods
+            else []
+        ),
+        *(
+            [_right("deployments", ["list", "patch"], istio, group="apps")]
+            if site.vm_to_pods and site.label_network
+            else []
+        ),
+    ]
+
+
+def _secrets(site: Site) -> list[JsonObject]:
+    """istio_sidecar: the identities, each by its own name."""
+    return [
+        _right("secrets", ["get"], namespace, site.generation.identity_secret(account))
+        for namespace, account in _identities(site)
+    ]
+
+
+def _tokens(site: Site) -> list[JsonObject]:
+    """istio_sidecar: what a VM's bootstrap files are made of, and a token for its first certificate."""
+    istio, revision = site.istio_namespace, plain_revision(site.revision)
+    names = [suffixed(name, revision) for name in (site.generation.mesh_configmap, "istio-sidecar-injector")]
+    return [
+        *(_right("configmaps", ["get"], istio, name) for name in names),
+        # preflight: which revisions there are, and the gateway.
+        _right("deployments", ["list"], istio, group="apps"),
+        *(_right("configmaps", ["get"], namespace, ROOT_CONFIGMAP) for namespace in _own_namespaces(site)),
+        *(
+            _right("workloadgroups", ["get", "list"], namespace, group="networking.istio.io")
+            for namespace in _own_namespaces(site)
+        ),
+        *(
+            right
+            for namespace, account in _identities(site)
+            for right in (
+                _right("serviceaccounts", ["get"], namespace, account),
+                {**_right("serviceaccounts", ["create"], namespace, account), "subresource": "token"},
+            )
+        ),
+    ]
+
+
+def _verification(site: Site) -> list[JsonObject]:
+    """verify: requests to the VM from pods."""
+    pods = [site.client, *([site.plain_client] if site.plain_client and site.plain_clients else [])]
+    clients = sorted({str(client.get("namespace") or "default") for client in pods})
+    tokens = site.generation.identity == TOKEN
+    entries = _own_namespaces(site) if tokens else []
+    policies = sorted({site.istio_namespace, *_vm_namespaces(site)}) if tokens and site.plain_clients else []
+    return [
+        *(_right("pods", ["get", "list"], client) for client in clients),
+        *({**_right("pods", ["get", "create"], client), "subresource": "exec"} for client in clients),
+        *(_right("workloadentries", ["list"], namespace, group="networking.istio.io") for namespace in entries),
+        *(_right("peerauthentications", ["list"], namespace, group="security.istio.io") for namespace in policies),
     ]
 
 
 def required_objects(site: Site, configmap: str, deployment: str) -> list[JsonObject]:
     """What must be there before the first change."""
     secret, namespace = site.generation.identity_secret, site.istio_namespace
+    if site.generation.identity == TOKEN:
+        # With the others the accounts are made that are missing.
+        accounts = _identities(site) if site.registration not in SELECTING else []
+        return [
+            *({"kind": "ConfigMap", "namespace": where, "name": ROOT_CONFIGMAP} for where in _own_namespaces(site)),
+            *({"kind": "ServiceAccount", "namespace": where, "name": account} for where, account in accounts),
+        ]
     return [
         *({"kind": "Secret", "namespace": where, "name": secret(account)} for where, account in _identities(site)),
         {"kind": "ConfigMap", "namespace": namespace, "name": configmap},
         {"kind": "Deployment", "namespace": namespace, "name": deployment},
     ]
+
+
+def required_documents(site: Site) -> list[JsonObject]:
+    """What is read before the first change."""
+    return control_plane.documents(site, _own_namespaces(site))
 
 
 def cluster_findings(site: Site, cluster: t.Mapping[str, t.Any]) -> list[str]:
@@ -74,7 +162,19 @@ def cluster_findings(site: Site, cluster: t.Mapping[str, t.Any]) -> list[str]:
             f"{item['kind']} {item['name']} in namespace {item['namespace']}: it may be missing, the user of "
             f"mesh_kubeconfig may not look. If it is missing: {_remedy(site, item)}"
         )
-    return found
+    return [*found, *control_plane.findings(site, cluster.get("documents") or []), *_elsewhere(site)]
+
+
+def _elsewhere(site: Site) -> t.Iterator[str]:
+    """istiod registers a VM in its own namespace only."""
+    for vm in site.vms.values() if site.registration == AUTO else ():
+        for item in _services(vm.services):
+            if item.get("namespace") not in (None, "", vm.namespace):
+                yield (
+                    f"{vm.name}: mesh_vm_services: {item.get('name')} is in namespace {item['namespace']}, but with "
+                    f"mesh_registration {AUTO} a VM is registered in its own, which is {vm.namespace}. Leave the "
+                    "namespace of the service out, or set mesh_vm_namespace to it."
+                )
 
 
 def _right(resource: str, verbs: list[str], namespace: str = "", name: str = "", group: str = "") -> JsonObject:
@@ -85,6 +185,11 @@ def _vm_namespaces(site: Site) -> list[str]:
     """Where VMs are registered."""
     services = [(vm, item) for vm in site.vms.values() for item in _services(vm.services)]
     return sorted({str(item.get("namespace") or vm.namespace) for vm, item in services})
+
+
+def _own_namespaces(site: Site) -> list[str]:
+    """Where VMs have their identity."""
+    return sorted({vm.namespace for vm in site.vms.values()})
 
 
 def _services(services: t.Any) -> list[t.Mapping[str, t.Any]]:
@@ -114,6 +219,13 @@ def _remedy(site: Site, item: t.Mapping[str, t.Any]) -> str:
         return (
             f"Create the ServiceAccount {account} in that namespace, or correct mesh_vm_namespace and "
             f"mesh_service_account; {site.generation.identity_remedy}"
+        )
+    if item["kind"] == "ServiceAccount":
+        return "Create it, or correct mesh_vm_namespace and mesh_service_account."
+    if item["kind"] == "ConfigMap" and item["name"] == ROOT_CONFIGMAP:
+        return (
+            "istiod writes it into every namespace that it serves: correct mesh_vm_namespace, create the namespace, or "
+            "see whether istiod runs and is meant for it (discoverySelectors)."
         )
     if item["kind"] == "ConfigMap":
         return "Correct mesh_istio_namespace, or install Istio there."

@@ -8,16 +8,20 @@ from __future__ import annotations
 import typing as t
 
 from .model import RegistrationError, parse_address, parse_port, parse_registrations
+from .services import AUTO
 
 JsonObject = t.Dict[str, t.Any]
-
 
 # Of a Service as a whole; whichever VM says it, says it for all.
 _OF_SERVICE = ("selector", "probe")
 
 
 def registrations(
-    hosts: t.Iterable[t.Mapping[str, t.Any]], namespace: str, service_account: str, plain_clients: bool = False
+    hosts: t.Iterable[t.Mapping[str, t.Any]],
+    namespace: str,
+    service_account: str,
+    plain_clients: bool = False,
+    backend: str = "",
 ) -> list[JsonObject]:
     """One entry per Service, with all the VMs that serve it. A host without services takes no part."""
     merged: dict[tuple[str, str], JsonObject] = {}
@@ -26,6 +30,7 @@ def registrations(
         services = host.get("services") or []
         if not isinstance(services, (list, tuple)):
             raise RegistrationError(f"{name}: mesh_vm_services is {services!r}, not a list. Write a list of mappings.")
+        workload = {**(_of_group(services) if backend == AUTO else {}), **(host.get("workload") or {})}
         for number, service in enumerate(services, 1):
             where = f"{name}: mesh_vm_services entry {number}"
             port = _port(service, where)
@@ -41,12 +46,24 @@ def registrations(
             if port not in item["ports"]:
                 item["ports"].append(port)
             account = str(service.get("service_account") or host.get("service_account") or service_account)
-            workload = host.get("workload") or {}
             _add_endpoint(item, name, parse_address(host.get("address"), name), account, port, workload)
     batch = list(merged.values())
     # The same checks that the module makes, before anything is written; it alone knows the backend.
     parse_registrations(batch, backend="")
     return batch
+
+
+def _of_group(services: t.Sequence[t.Any]) -> JsonObject:
+    """What a WorkloadGroup needs beyond what is given: the name of the first service, by which the VM's own side knows
+    it, too, and a probe, without which a VM counts as healthy whatever its services do."""
+    known = [service for service in services if isinstance(service, t.Mapping)]
+    if not known or known[0].get("name") in (None, ""):
+        return {}
+    found: JsonObject = {"group": str(known[0]["name"])}
+    port = str(known[0].get("port"))
+    if port.isdigit() and not any(service.get("probe") for service in known):
+        found["probe"] = {"tcpSocket": {"port": int(port)}}
+    return found
 
 
 def _once(item: JsonObject, option: str, value: t.Any, where: str) -> None:

@@ -21,6 +21,9 @@ _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LOCALITY = re.compile(r"[^/\s]+(/[^/\s]+){0,2}")
 
+# How a WorkloadGroup's probe asks.
+PROBES = ("httpGet", "tcpSocket", "exec", "grpc")
+
 # Backends whose objects know nothing of a workload but its address and ports.
 PLAIN_BACKENDS = ("endpoints", "endpoint_slice")
 
@@ -45,6 +48,8 @@ class VmEndpoint(t.NamedTuple):
     network: str = ""
     labels: Labels = ()
     group: str = ""
+    # Of its group, which it is recorded with.
+    probe: t.Mapping[str, t.Any] | None = None
 
     def plain(self) -> VmEndpoint:
         """As an object holds it that is no workload."""
@@ -221,7 +226,20 @@ def _parse_workload(raw: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
         "network": network,
         "labels": parse_labels(raw.get("labels"), f"{where}: labels"),
         "group": str(raw.get("group") or ""),
+        "probe": _parse_probe(raw.get("probe"), where),
     }
+
+
+def _parse_probe(raw: t.Any, where: str) -> t.Mapping[str, t.Any] | None:
+    if not raw:
+        return None
+    kinds = sorted(set(raw) & set(PROBES)) if isinstance(raw, t.Mapping) else []
+    if len(kinds) != 1:
+        raise RegistrationError(
+            f"{where}: the probe {raw!r} is not valid. Give it exactly one of {', '.join(PROBES)}, as in "
+            "tcpSocket: {port: 9080}."
+        )
+    return dict(raw)
 
 
 def _merge(first: VmEndpoint, second: VmEndpoint, where: str) -> VmEndpoint:
@@ -232,7 +250,7 @@ def _merge(first: VmEndpoint, second: VmEndpoint, where: str) -> VmEndpoint:
         )
     ports = dict.fromkeys((*first.ports, *second.ports))
     merged = first._replace(ports=tuple(ports), host=first.host or second.host)
-    for key in ("weight", "locality", "network", "labels", "group"):
+    for key in ("weight", "locality", "network", "labels", "group", "probe"):
         one, other = getattr(first, key), getattr(second, key)
         if one and other and one != other:
             raise RegistrationError(f"{where}: {first.address} is listed twice with different {key}. Keep one of them.")
@@ -253,6 +271,13 @@ def _check_port_names(registration: Registration) -> None:
                     f"Service {registration.label}: ports {clash if clash != port else other} and {port} exclude each "
                     f"other. Give every port number one name of its own, as in http-web:{port.number}."
                 )
+
+
+def by_namespace(batch: t.Sequence[Registration]) -> dict[str, list[Registration]]:
+    found: dict[str, list[Registration]] = {}
+    for registration in batch:
+        found.setdefault(registration.namespace, []).append(registration)
+    return found
 
 
 def duplicate_address_warnings(batch: t.Sequence[Registration]) -> list[str]:

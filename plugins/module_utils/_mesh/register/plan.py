@@ -169,13 +169,14 @@ def _chosen(members: t.Sequence[Member], known: t.Mapping[str, str]) -> dict[str
 def _probes(members: t.Sequence[Member], where: t.Mapping[str, str]) -> dict[str, JsonObject | None]:
     found: dict[str, JsonObject | None] = {}
     for item in members:
-        probe = item.registration.probe
-        for group in {where[address] for address in item.wanted if address in where}:
+        own = {vm.address: vm.probe for vm in item.registration.endpoints}
+        for address in [address for address in item.wanted if address in where]:
+            group, probe = where[address], own.get(address) or item.registration.probe
             before = found.get(group)
             if before and probe and before != probe:
                 raise RegistrationError(
-                    f"WorkloadGroup {item.registration.namespace}/{group}: its Services give two probes. A VM has "
-                    "one: give it with one of them."
+                    f"WorkloadGroup {item.registration.namespace}/{group}: its Services give two probes, {before} and "
+                    f"{dict(probe)}. A group has one: give it once (mesh_vm_probe of its VMs, or probe of a Service)."
                 )
             found[group] = before or (dict(probe) if probe else None)
     return found

@@ -65,6 +65,35 @@ def test_what_a_workload_has_goes_to_its_endpoint_and_the_rest_to_its_service():
     assert parse_registrations([item], backend="auto")[0].endpoints[0].weight == 5
 
 
+def test_with_auto_a_vm_has_a_group_and_a_probe():
+    grpc = {**WEB, "name": "stock", "port": "9443", "protocol": "grpc"}
+    found = mesh_registrations([vm(1, WEB, grpc), vm(2, grpc)], backend="auto")
+    given = [
+        (e["host"], item["name"], e["group"], e["probe"]["tcpSocket"]["port"])
+        for item in found
+        for e in item["endpoints"]
+    ]
+    assert given == [("vm1", "web", "web", 9080), ("vm1", "stock", "web", 9080), ("vm2", "stock", "stock", 9443)]
+    assert parse_registrations(found, backend="auto")[0].endpoints[0].probe == {"tcpSocket": {"port": 9080}}
+
+
+def test_what_the_inventory_says_of_group_and_probe_counts_more():
+    probe = {"httpGet": {"path": "/", "port": 9080}}
+    own = mesh_registrations([vm(1, WEB, workload={"group": "g", "probe": probe})], backend="auto")
+    assert {key: own[0]["endpoints"][0][key] for key in ("group", "probe")} == {"group": "g", "probe": probe}
+    (item,) = mesh_registrations([vm(1, {**WEB, "probe": probe})], backend="auto")
+    assert item["probe"] == probe
+    assert "probe" not in item["endpoints"][0]
+
+
+@pytest.mark.parametrize("probe", [{"periodSeconds": 1}, "tcp", {"tcpSocket": {}, "exec": {}}])
+def test_a_probe_that_asks_nothing_names_the_machine(probe):
+    with pytest.raises(
+        AnsibleFilterError, match=r"192\.168\.0\.81: the probe .* is not valid\. Give it exactly one of"
+    ):
+        mesh_registrations([vm(1, WEB, workload={"probe": probe})], backend="auto")
+
+
 def test_two_selectors_for_one_service_are_refused():
     hosts = [vm(1, {**WEB, "selector": {"app": "a"}}), vm(2, {**WEB, "selector": {"app": "b"}})]
     with pytest.raises(AnsibleFilterError, match="vm2: mesh_vm_services entry 1: selector is .* another VM of the"):

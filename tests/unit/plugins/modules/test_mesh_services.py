@@ -14,6 +14,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import
     KubeForbidden,
     KubeServerError,
 )
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import NAMESPACES
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import (
     ExposureError,
     exposed_services,
@@ -271,3 +272,13 @@ def test_bad_input_is_refused(store, changes, message):
     with pytest.raises(ExposureError) as caught:
         run(store, **changes)
     assert message in str(caught.value)
+
+
+def test_a_label_is_taken_over_from_the_namespace(store):
+    wanted = [entry(inherited_labels=["topology.istio.io/network"])]
+    with pytest.raises(ExposureError, match="Namespace web has no label .*network, .* kubectl label namespace web"):
+        run(store, services=wanted)
+    store.put(NAMESPACES, "", {"metadata": {"name": "web", "labels": {"topology.istio.io/network": "pods"}}})
+    run(store, services=wanted)
+    assert store.objects["services", "web", "web-lb"]["metadata"]["labels"]["topology.istio.io/network"] == "pods"
+    assert not run(store, services=wanted).result["changed"]

@@ -66,6 +66,27 @@ def test_what_a_vm_s_workload_has_is_what_is_set() -> None:
     assert "workload" not in parsed().vms["web1"].as_dict()
 
 
+def test_a_vm_that_reaches_pods_through_a_gateway_is_in_another_network() -> None:
+    assert parsed(hosts={"web1": {"mesh_vm_to_pods": "true"}}).vms["web1"].workload == {"network": "vm-network"}
+    own = {"web1": {"mesh_vm_to_pods": True, "mesh_vm_network": "dmz"}}
+    assert parsed(hosts=own).vms["web1"].workload == {"network": "dmz"}
+
+
+def test_what_istiod_exposes_follows_the_variables() -> None:
+    def names(**changes: Any) -> list[str]:
+        found = parsed({"mesh_control_plane": "istiod", **changes})
+        assert found.problems == ()
+        return [entry["name"] for entry in found.exposed_services()]
+
+    assert names() == ["istiod-lb"]
+    assert names(mesh_vm_to_pods=True) == ["istiod-lb", "istio-eastwestgateway-lb"]
+    assert names(mesh_dns_mode="dnsmasq") == ["istiod-lb", "kube-dns-lb"]
+    istiod = parsed({"mesh_control_plane": "istiod", "mesh_vm_to_pods": True})
+    assert (istiod.exposure_backend, istiod.registration) == ("auto", "auto")
+    assert parts.value_of(parts.part("gateway"), istiod) == {"istio": "eastwestgateway"}
+    assert parts.value_of(parts.part("gateway"), parsed()) == {}
+
+
 @pytest.mark.parametrize(("given", "read"), [(None, False), ("yes", True), (True, True), ("false", False)])
 def test_plain_clients(given: Any, read: bool) -> None:
     assert parsed({"mesh_plain_clients": given}).plain_clients is read
@@ -129,10 +150,12 @@ LINES = [
     ),
     ({"mesh_dhcp_ranges": "all"}, r"^mesh_dhcp_ranges: 'all' is no range\. Write first-last or a network"),
     (
-        {"mesh_control_plane": "istiod"},
-        r"^mesh_control_plane: 'istiod' is not supported by this version, only 'citadel'",
+        {"mesh_control_plane": "x"},
+        r"^mesh_control_plane: 'x' is not known\. Set it to 'citadel' \(Istio 1\.0 to 1\.4\) or 'istiod' \(Istio",
     ),
-    ({"mesh_control_plane": "x"}, r"^mesh_control_plane: 'x' is not known\. Set it to 'citadel'"),
+    ({"mesh_revision": "1.31"}, r"^mesh_revision: '1\.31' is not the name of a revision\. Set it to istiod's label"),
+    ({"mesh_network": "pods!"}, r"^mesh_network: 'pods!' cannot be a label's value\. Use letters"),
+    ({"mesh_label_network": True}, r"^mesh_label_network: true, but mesh_network is not set\. Set mesh_network"),
     ({"mesh_exposed_profile": "all"}, r"^mesh_exposed_profile: 'all' is not known\. Set it to 'secure' or 'reference'"),
     (
         {"mesh_control_plane_auth": "tls"},

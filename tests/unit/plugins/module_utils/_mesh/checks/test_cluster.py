@@ -36,6 +36,9 @@ REGISTRATION = {
     "endpoints": [{"host": "deb-nginx01", "address": "192.168.0.81"}, {"host": "web2", "address": "192.168.0.82"}],
 }
 OPTIONS: dict[str, Any] = {
+    "control_plane": "citadel",
+    "registration_backend": "endpoints",
+    "timeout": 0,
     "vip": VIP,
     "services": SERVICES_WANTED,
     "backend": "external_ips",

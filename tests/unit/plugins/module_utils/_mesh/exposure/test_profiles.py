@@ -24,7 +24,7 @@ def own(**changes):
 
 class TestSecureProfile:
     def test_order(self):
-        for profile in PROFILES:
+        for profile in ("secure", "reference"):
             names = [entry["name"] for entry in exposed_services(profile)]
             assert names == ["kube-dns-lb", "istio-mixer-lb", "istio-pilot-lb", "istio-citadel-lb"]
 
@@ -56,6 +56,35 @@ class TestSecureProfile:
             "istio-pilot-lb": ["istio-pilot"],
             "istio-citadel-lb": ["istio-citadel", "istio-ca"],
         }
+
+
+class TestIstiod:
+    def test_only_the_authenticated_port_is_exposed(self):
+        (entry,) = exposed_services("istiod")
+        assert (entry["name"], entry["namespace"]) == ("istiod-lb", "istio-system")
+        assert entry["selector"] == {"app": "istiod"}
+        assert [(port["name"], port["port"]) for port in entry["ports"]] == [("tls-xds", 15012)]
+        # Who looks for istiod by its labels finds the installer's own Service.
+        assert (entry["labels"], entry["dns_names"]) == ({}, ["istiod"])
+
+    @pytest.mark.parametrize(("revision", "name"), [("1-31", "istiod-1-31"), ("default", "istiod")])
+    def test_a_revision_has_pods_and_a_name_of_its_own(self, revision, name):
+        (entry,) = exposed_services("istiod", revision=revision)
+        assert entry["selector"] == {"app": "istiod", "istio.io/rev": revision}
+        assert entry["dns_names"] == [name]
+
+    def test_the_gateway_says_in_which_network_the_pods_are(self):
+        known = exposed_services("istiod", vm_to_pods=True, network="pods")[1]
+        assert (known["name"], known["selector"]) == ("istio-eastwestgateway-lb", {"istio": "eastwestgateway"})
+        assert [port["port"] for port in known["ports"]] == [15443]
+        assert (known["labels"], known["inherited_labels"]) == ({"topology.istio.io/network": "pods"}, [])
+        asked = exposed_services("istiod", vm_to_pods=True)[1]
+        assert (asked["labels"], asked["inherited_labels"]) == ({}, ["topology.istio.io/network"])
+
+    def test_the_cluster_s_dns_only_on_request(self):
+        entries = by_name(exposed_services("istiod", cluster_dns=True))
+        assert entries["kube-dns-lb"] == by_name(exposed_services("secure"))["kube-dns-lb"]
+        assert list(entries) == ["istiod-lb", "kube-dns-lb"]
 
 
 class TestOverrides:
@@ -105,6 +134,7 @@ class TestOwnList:
                 "namespace": "web",
                 "selector": {"app": "web"},
                 "labels": {},
+                "inherited_labels": [],
                 "nodes": [],
                 "scheduler": "wrr",
                 "dns_names": [],
@@ -166,7 +196,7 @@ def test_bad_entries_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"profile": "open"}, "unknown profile 'open': use one of secure, reference"),
+        ({"profile": "open"}, "unknown profile 'open': use one of secure, reference, istiod"),
         (
             {"profile": "secure", "overrides": {"istio-pilot": {}}},
             "overrides of exposed services: unknown key 'istio-pilot'; known are kube-dns-lb",

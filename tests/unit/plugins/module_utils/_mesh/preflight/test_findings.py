@@ -113,9 +113,7 @@ def test_hosts_outside_of_the_play_are_not_judged():
 
 
 def test_what_is_wrong_with_the_variables_comes_first():
-    found = check(
-        {"deb-nginx01/system/distribution": "Rocky"}, variables={"mesh_vip": "", "mesh_control_plane": "istiod"}
-    )
+    found = check({"deb-nginx01/system/distribution": "Rocky"}, variables={"mesh_vip": "", "mesh_control_plane": "x"})
     assert [line.split(":")[0] for line in found] == ["mesh_control_plane", "mesh_vip", "deb-nginx01"]
 
 
@@ -343,7 +341,7 @@ def test_all_findings_come_together_and_each_once():
     found = check(
         {"deb-nginx01/package/architecture": "arm64", "director/ip_vs/usable": False},
         cluster={"missing": [{"kind": "Secret", "name": "istio.default", "namespace": "default"}] * 2},
-        variables={"mesh_vip": "", "mesh_service_cidr": "", "mesh_control_plane": "istiod"},
+        variables={"mesh_vip": "", "mesh_service_cidr": "", "mesh_control_plane": "x"},
     )
     assert len(found) == 6
     assert all(text.count(". ") >= 1 for text in found)

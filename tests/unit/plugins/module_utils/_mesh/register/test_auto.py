@@ -202,6 +202,18 @@ def test_what_others_wrote_into_a_group_stays():
     assert spec["template"]["ports"] == {"tcp-x": 7, "http": 9090}
 
 
+def test_a_vm_s_own_probe_is_its_group_s():
+    store = FakeStore()
+    grpc = {"grpc": {"port": 9443}}
+    run(store, "auto", service({**VM1, "probe": grpc}, probe=PROBE))
+    assert one(store, WORKLOAD_GROUPS)["spec"]["probe"] == grpc
+    # Of a member that this run is not about the group has what it had.
+    assert run(store, "auto", service({**VM2, "group": "web", "probe": grpc})).written != []
+    assert one(store, WORKLOAD_GROUPS)["spec"]["probe"] == grpc
+    with pytest.raises(RegistrationError, match="two probes, .*9443.* give it once"):
+        run(store, "auto", service({**VM1, "probe": grpc}, {**VM2, "group": "web", "probe": PROBE}))
+
+
 def test_two_probes_for_one_group_are_refused():
     store = FakeStore()
     other = service(VM1, name="stock", ports=["grpc:9443"], probe={"tcpSocket": {"port": 9443}})
