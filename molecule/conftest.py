@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lab_state
 import playbook_run
 import pytest
 import testinfra
+from faults import CutRuns
 from kubernetes import client
 from kubernetes.stream import stream
 from testinfra.host import Host
@@ -87,3 +88,19 @@ def pod(core: client.CoreV1Api) -> Pod:
 def playbook() -> Playbook:
     """Run ansible-playbook on the lab; the caller looks at the exit status."""
     return playbook_run.run
+
+
+@pytest.fixture(scope="module")
+def runs(spare_vm: Host) -> Iterator[CutRuns]:
+    """Runs of the scenario's role on the spare VM that are cut; the role converges again at the end."""
+    made = CutRuns(os.environ["MOLECULE_SCENARIO_NAME"], spare_vm)
+    made.install()
+    yield made
+    made.converge()
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def plan(runs: CutRuns) -> list[str]:
+    """The operations of a run now."""
+    return runs.plan()

@@ -47,7 +47,7 @@ class CutRuns:
             capture_output=True,
         ).stdout
         unpack = f"mkdir -p {FOLDER}/{_UTILS} && cd {FOLDER} && tar x && rm -rf {_UTILS} && mv module_utils {_UTILS}"
-        subprocess.run(["ssh", "-F", str(lab_state.ssh_config()), name, unpack], input=archive, check=True, timeout=60)
+        subprocess.run(lab_state.ssh(name, unpack), input=archive, check=True, timeout=60)
         written = playbook_run.run("molecule/shared/role_options.yml", "-e", f"role={self.role}")
         assert written.returncode == 0, written.stdout[-4000:]
 

@@ -67,16 +67,29 @@ def ssh_config() -> Path:
     return path
 
 
-def host_state(name: str) -> dict[str, Any]:
-    script = Path(__file__).with_name("host_state.py").read_text()
-    command = ["ssh", "-F", str(ssh_config()), name, "python3", "-"]
-    done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120, check=False)
+def ssh(name: str, command: str) -> list[str]:
+    """The command line for running something on a host."""
+    return ["ssh", "-F", str(ssh_config()), name, command]
+
+
+def ask(name: str, command: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run something on a host; the caller looks at the exit status."""
+    return subprocess.run(ssh(name, command), input=given, capture_output=True, text=True, timeout=300, check=False)
+
+
+def must(name: str, command: str, given: str = "") -> str:
+    """What a command prints on a host."""
+    done = ask(name, command, given)
     if done.returncode != 0:
         raise LabStateError(
-            f"cannot read the state of {name}: {done.stderr.strip()}. "
+            f"`{command}` on {name} failed: {done.stderr.strip()}. "
             "Is the lab up, and this command run in it? (lab/lab run …)"
         )
-    return json.loads(done.stdout)
+    return done.stdout
+
+
+def host_state(name: str) -> dict[str, Any]:
+    return json.loads(must(name, "python3 -", Path(__file__).with_name("host_state.py").read_text()))
 
 
 def api() -> client.ApiClient:

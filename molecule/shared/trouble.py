@@ -17,31 +17,19 @@ _BOOT = "cat /proc/sys/kernel/random/boot_id"
 _SECONDS = 120
 
 
-def ask(name: str, command: str) -> subprocess.CompletedProcess[str]:
-    line = ["ssh", "-F", str(lab_state.ssh_config()), name, command]
-    return subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, check=False)
-
-
-def must(name: str, command: str) -> str:
-    done = ask(name, command)
-    if done.returncode != 0:
-        raise lab_state.LabStateError(f"`{command}` on {name} failed: {done.stderr.strip()}")
-    return done.stdout
-
-
 @contextmanager
 def full_disk(name: str) -> Iterator[None]:
     """No package can be fetched to the host meanwhile."""
-    must(name, f"mount -t tmpfs -o size=64k full {ARCHIVES}")
+    lab_state.must(name, f"mount -t tmpfs -o size=64k full {ARCHIVES}")
     try:
         yield
     finally:
-        must(name, f"umount {ARCHIVES}")
+        lab_state.must(name, f"umount {ARCHIVES}")
 
 
 def reboot(name: str) -> None:
     """Restart a host with its disk kept, and wait until everything that starts there has started."""
-    before = must(name, _BOOT)
+    before = lab_state.must(name, _BOOT)
     subprocess.run(
         [str(lab_state.ROOT / "lab/lab"), "reboot", _LAB_NAMES.get(name, name)],
         check=True,
@@ -50,7 +38,7 @@ def reboot(name: str) -> None:
     )
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        answer = ask(name, f"{_BOOT} && systemctl is-system-running --wait")
+        answer = lab_state.ask(name, f"{_BOOT} && systemctl is-system-running --wait")
         # 1 is a system with a unit that failed.
         if answer.returncode in (0, 1) and answer.stdout and not answer.stdout.startswith(before):
             return

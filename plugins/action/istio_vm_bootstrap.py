@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         if not HAS_CRYPTOGRAPHY:
             raise AnsibleActionFail("istio_vm_bootstrap needs the Python library cryptography on the control node")
         try:
-            options = Options.from_params(params)
+            options = Options.from_options(params)
             client = connect(params["kubeconfig"], params["context"])
             control_plane, group = cluster.read(client, options)
             actual = params["actual"]

@@ -102,7 +102,7 @@ def mesh_site(context: t.Any, host: str, part: str, **given: t.Any) -> t.Any:
         if part == "self":
             return _variables.own(context, host).as_dict()
         found = parts.part(part)
-        return parts.value_of(found, _variables.site(context, host, found.hosts, given))
+        return parts.value_of(found, _variables.site(context, host, found.hosts, given, parts.unread(part)))
     except MeshError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

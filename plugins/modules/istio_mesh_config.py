@@ -17,7 +17,8 @@ description:
   - Nothing is written when the values are there already. A change that somebody else makes at the same time is kept.
   - With O(remember=true), the former values are recorded in the annotation C(mesh.expansion/mesh-settings) of the same
     ConfigMap, so that O(state=restored) puts them back.
-  - Istio reads most of these settings at start. Restart Pilot after a change.
+  - Istio reads most of these settings at start. With O(deployment), it is restarted when its pods were started with
+    others, and waited for.
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
 attributes:
@@ -26,7 +27,7 @@ attributes:
     description: Can run in check mode and return the prediction without changing anything.
   diff_mode:
     support: full
-    description: Returns the document before and after.
+    description: Returns the document before and after, and the fingerprint that its readers were started with.
 options:
   state:
     description:
@@ -63,6 +64,20 @@ options:
     description: The ConfigMap's key that holds the document.
     type: str
     default: mesh
+  deployment:
+    description:
+      - The Deployment in the same namespace that reads the settings at start, such as V(istio-pilot).
+      - Its pods get the annotation C(mesh.expansion/mesh-settings) with the fingerprint of the settings. It is
+        restarted when they carry another one, so a run that was cut after the settings were written is completed by
+        the next one, and settings that were there already cause no restart.
+      - Needs O(remember=true) or O(state=restored). Without it, nothing is restarted.
+    type: str
+    version_added: "1.1.0"
+  restart_timeout:
+    description: Seconds that its rollout may take. What an earlier run did not wait for is waited for, too.
+    type: int
+    default: 300
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -74,12 +89,14 @@ EXAMPLES = r"""
       disablePolicyChecks: true
       policyCheckFailOpen: true
       enableTracing: false
+    deployment: istio-pilot
   delegate_to: localhost
   run_once: true
 
 - name: Put back what was there before
   mesh.expansion.istio_mesh_config:
     state: restored
+    deployment: istio-pilot
   delegate_to: localhost
   run_once: true
 """
@@ -99,38 +116,27 @@ remembered:
 settings_hash:
   description:
     - Fingerprint of the present values of the remembered keys and of the edit that set them, empty when there are none.
-    - Kept as an annotation of Pilot's pod template, it tells whether Pilot was restarted since the last change.
+    - Kept as an annotation of the pods of O(deployment), it tells whether they were started since the last change.
   returned: success
   type: str
   sample: 1f0f6a3b5c52b0a7d9f5f1f5d6b1e2c33b9c9a6a2d6c4a8a7c0e0b1d2f3a4b5c
+operations:
+  description:
+    - The writes, in order; in check mode those that would be made. After a failure those that were made before it.
+  returned: always
+  type: list
+  elements: str
+  sample: ["update ConfigMap istio-system/istio", "restart Deployment istio-system/istio-pilot"]
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
-    KubeClient,
-    connect,
-    kube_auth_argument_spec,
-)
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import CONFIGMAPS
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import retry_on_conflict
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.configmap import Plan, plan
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.document import MeshConfigError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.work import Editor
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import YAML_IMPORT_ERROR
-
-
-def apply(client: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, **retry_options: t.Any) -> Plan:
-    """Read, plan and write, again when somebody else changed the ConfigMap in between."""
-
-    def attempt(_number: int) -> Plan:
-        planned = plan(params, client.get(CONFIGMAPS, params["namespace"], params["name"]))
-        if planned.changed and not check_mode:
-            client.replace(CONFIGMAPS, params["namespace"], planned.after)
-        return planned
-
-    return retry_on_conflict(attempt, f"ConfigMap {params['namespace']}/{params['name']}", **retry_options)
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -142,6 +148,8 @@ def argument_spec() -> dict[str, t.Any]:
         "name": {"type": "str", "default": "istio"},
         "namespace": {"type": "str", "default": "istio-system"},
         "key": {"type": "str", "default": "mesh", "no_log": False},
+        "deployment": {"type": "str"},
+        "restart_timeout": {"type": "int", "default": 300},
         **kube_auth_argument_spec(),
     }
 
@@ -150,14 +158,17 @@ def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     if YAML_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
+    written: list[str] = []
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])
-        planned = apply(client, module.params, module.check_mode)
+        editor = Editor(client, module.params, module.check_mode)
+        written = editor.written
+        planned = editor.run()
     except (MeshConfigError, KubeError) as exc:
-        module.fail_json(msg=str(exc))
-    for text in [*planned.warnings, *client.warnings]:
+        module.fail_json(msg=str(exc), operations=written, changed=bool(written))
+    for text in [*planned.config.warnings, *client.warnings]:
         module.warn(text)
-    module.exit_json(changed=planned.changed, **planned.result)
+    module.exit_json(**planned.report())
 
 
 if __name__ == "__main__":

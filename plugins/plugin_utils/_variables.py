@@ -45,13 +45,22 @@ def own(context: t.Any, host: str) -> sites.Vm:
     return sites.vm_of(_of_host(context, host), host)
 
 
-def site(context: t.Any, host: str, hosts: bool = True, given: t.Mapping[str, t.Any] | None = None) -> sites.Site:
-    """The site as this host sees it; without the other hosts where nobody asks for them."""
+def site(
+    context: t.Any,
+    host: str,
+    hosts: bool = True,
+    given: t.Mapping[str, t.Any] | None = None,
+    unread: t.Collection[str] = (),
+) -> sites.Site:
+    """The site as this host sees it; without the other hosts where nobody asks for them, and without variables that
+    need not be read."""
     groups = context.resolve_or_missing("groups") if hosts else {}
     wanted = {name: list(groups.get(name) or []) for name in sites.GROUPS}
     read = _of_host(context, host)
 
     def read_given(name: str) -> t.Any:
-        return given[name] if given and name in given else read(name)
+        if given and name in given:
+            return given[name]
+        return None if name in unread else read(name)
 
     return sites.parse(read_given, wanted, lambda name: _of_host(context, name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,23 +26,9 @@ FINGERPRINT = "mesh.expansion/mesh-settings"
 ALLOCATED = ("clusterIP", "clusterIPs")
 
 
-class FootprintError(Exception):
-    """A host did not tell its state."""
-
-
-def ask(name: str, command: str, given: str = "") -> str:
-    """What a command prints on a host."""
-    line = ["ssh", "-F", str(lab_state.ssh_config()), name, command]
-    done = subprocess.run(line, input=given, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        why = done.stderr.strip()
-        raise FootprintError(f"`{command}` on {name} failed: {why}. Is this run in the lab? (lab/lab run …)")
-    return done.stdout
-
-
 def host(name: str) -> Json:
     """All of a host's state that joining could change."""
-    printed = ask(name, "python3 -", (HERE / "host_files.py").read_text(encoding="utf-8"))
+    printed = lab_state.must(name, "python3 -", (HERE / "host_files.py").read_text(encoding="utf-8"))
     common = lab_state.host_state(name)
     # systemd starts and ends these as sessions come and go.
     state: Json = json.loads(printed)

@@ -32,7 +32,7 @@ def starts() -> dict[str, str]:
     for name in lab_state.hosts("vms"):
         for unit in UNITS:
             command = f"systemctl show -p ExecMainStartTimestampMonotonic --value {unit}"
-            found[f"{name} {unit}"] = footprint.ask(name, command).strip()
+            found[f"{name} {unit}"] = lab_state.must(name, command).strip()
     return found
 
 

@@ -31,8 +31,7 @@ Playbook = Callable[..., CompletedProcess[str]]
 def asking(host: str) -> Iterator[dict[str, Any]]:
     """Requests from the host while the block runs; afterwards the result is filled in."""
     result: dict[str, Any] = {}
-    remote = f"echo $$; exec python3 - {VIP} 8080 /ready"
-    command = ["ssh", "-F", str(lab_state.ssh_config()), host, remote]
+    command = lab_state.ssh(host, f"echo $$; exec python3 - {VIP} 8080 /ready")
     with (
         REQUESTS.open("rb") as program,
         subprocess.Popen(command, stdin=program, stdout=subprocess.PIPE, text=True) as process,
@@ -42,9 +41,7 @@ def asking(host: str) -> Iterator[dict[str, Any]]:
         try:
             yield result
         finally:
-            subprocess.run(
-                ["ssh", "-F", str(lab_state.ssh_config()), host, f"kill -TERM {pid}"], check=True, timeout=30
-            )
+            lab_state.must(host, f"kill -TERM {pid}")
             result |= json.loads(process.communicate(timeout=30)[0])
 
 

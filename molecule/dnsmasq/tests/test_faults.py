@@ -6,7 +6,7 @@ Killed after three of the plan's operations; after each of them with `make molec
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from subprocess import CompletedProcess
 
 import faults
@@ -36,21 +36,10 @@ def resolves(host: Host) -> None:
     assert "93.184.216.34 " in host.check_output("getent ahostsv4 www.example.com")
 
 
-@pytest.fixture(scope="module")
-def runs(spare_vm: Host) -> Iterator[CutRuns]:
-    """On a host that has the packages and nothing else of ours; joined again at the end."""
-    made = CutRuns("dnsmasq", spare_vm)
-    made.install()
-    assert made.run("leave").rc == 0
-    yield made
-    made.converge()
-    made.remove()
-
-
-@pytest.fixture(scope="module")
-def plan(runs: CutRuns) -> list[str]:
-    """The operations of a first run."""
-    return runs.plan()
+@pytest.fixture(scope="module", autouse=True)
+def left(runs: CutRuns) -> None:
+    """The host has the packages and nothing else of ours: each run is a first one."""
+    assert runs.run("leave").rc == 0
 
 
 def test_killed_after_an_operation_the_old_state_comes_back(spare_vm: Host, runs: CutRuns, plan: list[str]) -> None:

@@ -6,12 +6,11 @@ Killed after three of the plan's operations; after each of them with MESH_EXPANS
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import faults
-import pytest
 from faults import CutRuns
 from testinfra.host import Host
 
@@ -36,21 +35,6 @@ def look(host: Host) -> str:
 def works(host: Host) -> bool:
     state = "curl -sS --max-time 2 http://127.0.0.1:15000/server_info"
     return "live" in host.run(state).stdout.lower()
-
-
-@pytest.fixture(scope="module")
-def runs(spare_vm: Host) -> Iterator[CutRuns]:
-    made = CutRuns("istio_sidecar", spare_vm)
-    made.install()
-    yield made
-    made.converge()
-    made.remove()
-
-
-@pytest.fixture(scope="module")
-def plan(runs: CutRuns) -> list[str]:
-    """The operations of a run that captures one more port."""
-    return runs.plan()
 
 
 def test_killed_after_an_operation_the_old_state_comes_back(spare_vm: Host, runs: CutRuns, plan: list[str]) -> None:

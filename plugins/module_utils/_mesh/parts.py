@@ -72,6 +72,22 @@ PARTS: dict[str, Part] = {
 }
 
 
+# Variables that one part is made of, and no other part or judgement. The others are made without reading them: a value
+# with lookups, as inventories often have for a kubeconfig, takes longer than all the rest of a part.
+ALONE = {
+    "mesh_kubeconfig": "kubeconfig",
+    "mesh_kube_context": "context",
+    "mesh_verify_client": "client",
+    "mesh_verify_expect": "expect",
+    "mesh_sidecar_checksum": "sidecar_checksum",
+}
+
+
+def unread(name: str) -> frozenset[str]:
+    """The variables that need not be read for a part."""
+    return frozenset(variable for variable, owner in ALONE.items() if owner != name)
+
+
 def part(name: str) -> Part:
     if name not in PARTS:
         raise MeshError(f"a site has no part {name!r}; there are {', '.join(sorted(PARTS))}")

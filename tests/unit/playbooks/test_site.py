@@ -18,10 +18,15 @@ SAY = {"name": "Say who is there", "ansible.builtin.debug": {"msg": "{{ role_nam
 BROKEN = {"name": "Break", "ansible.builtin.command": "false", "when": "broken is defined and broken == role_name"}
 REFUSED = {"name": "Say what failed", "ansible.builtin.fail": {"msg": "no room on {{ inventory_hostname }}"}}
 VERIFY = {
-    "hosts": "vms",
+    "hosts": "director:vms",
     "gather_facts": False,
-    "tasks": [{"ansible.builtin.debug": {"msg": "judged {{ verify_vms }}"}}],
+    "tasks": [
+        {"ansible.builtin.debug": {"msg": "judged {{ verify_vms }}"}},
+        {"ansible.builtin.set_fact": {"__verify_rows": "{{ rows | default([]) }}"}, "run_once": True},
+        {"ansible.builtin.fail": {"msg": "too early"}, "when": "verify_require"},
+    ],
 }
+REQUIRE = {"ansible.builtin.assert": {"that": "__verify_rows == []", "fail_msg": "a row fails"}, "run_once": True}
 AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0}
 
 
@@ -39,10 +44,14 @@ def collections(root: Path, tmp_path: Path) -> Path:
     (place / "playbooks").mkdir(parents=True)
     shutil.copy(root / "galaxy.yml", place)
     shutil.copy(root / "playbooks/site.yml", place / "playbooks")
+    (place / "plugins/filter").mkdir(parents=True)
+    shutil.copy(root / "plugins/filter/mesh_hosts.py", place / "plugins/filter")
     (place / "playbooks/verify.yml").write_text(yaml.safe_dump([VERIFY]))
     for role in ROLES:
         (place / "roles" / role / "tasks").mkdir(parents=True)
         (place / "roles" / role / "tasks/main.yml").write_text(yaml.safe_dump(tasks_of(role)))
+    (place / "roles/verify/tasks").mkdir(parents=True)
+    (place / "roles/verify/tasks/require.yml").write_text(yaml.safe_dump([REQUIRE]))
     prepare = {"name": "Say who", "ansible.builtin.debug": {"msg": "prepared {{ ansible_play_hosts }}"}}
     (place / "roles/registration/tasks/prepare.yml").write_text(yaml.safe_dump([prepare]))
     return tmp_path / "collections"
@@ -97,9 +106,23 @@ def test_a_run_in_which_all_vms_fail_says_what_to_run_too(collections: Path) -> 
     assert "role dnsmasq: no room on web1 Next, when that is mended: ansible-playbook site.yml -l web1" in end
 
 
+def test_hosts_that_failed_are_named_also_when_a_row_fails(collections: Path) -> None:
+    done = run(collections, {"web1": {}, "web2": {"broken": "dnsmasq"}}, "-e", '{"rows": ["R19"]}')
+    assert done.returncode != 0
+    end = " ".join(done.stdout.partition("PLAY [Sum up]")[2].partition("PLAY RECAP")[0].split())
+    assert "- web2: role dnsmasq: no room on web2 Next" in end
+    assert "a row fails" in end
+
+
 def test_nothing_is_said_when_nothing_failed(collections: Path) -> None:
     done = run(collections, {"web1": {}, "web2": {}}, "-l", "web2")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "judged ['web2']" in done.stdout
     assert "director on" not in done.stdout
     assert "hosts failed, the others" not in done.stdout
+
+
+def test_a_group_without_hosts_ends_the_run(collections: Path) -> None:
+    done = run(collections, {}, "-l", "lvs1")
+    assert done.returncode != 0
+    assert "The group 'vms' of the inventory has no hosts" in " ".join((done.stdout + done.stderr).split())

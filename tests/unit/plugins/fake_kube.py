@@ -15,6 +15,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import
     KubeNotFound,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
+    DEPLOYMENTS,
     ENDPOINTS,
     FIELD_MANAGER,
     SERVICE_STATUS,
@@ -93,6 +94,14 @@ class FakeStore:
             raise KubeInvalid("status.loadBalancer: may only be used when spec.type is LoadBalancer")
         return self.put(SERVICES, namespace, _merged(live, patch))
 
+    def merge_deployment(self, key: Key, patch: Json) -> Json:
+        """Its generation counts changes of its spec; what its controller makes of them is up to the test."""
+        live = self.objects[key]
+        after = _merged(live, patch)
+        if after["spec"] != live["spec"]:
+            after["metadata"]["generation"] = after["metadata"].get("generation", 1) + 1
+        return self.put(DEPLOYMENTS, key[1], after)
+
 
 class FakeKube:
     """What modules use of KubeClient. `before_write` is called before each write: the place to interfere."""
@@ -149,6 +158,11 @@ class FakeKube:
         body: Json,
         dry_run: bool = False,
     ) -> Json:
+        if resource is DEPLOYMENTS:
+            key = self._begin("patch", resource, str(namespace), name, dry_run)
+            # A patch may name the version that it is meant for.
+            self._check(key, (body.get("metadata") or self.store.objects[key]["metadata"])["resourceVersion"])
+            return self._target(dry_run).merge_deployment(key, body)
         if resource not in (SERVICES, SERVICE_STATUS):
             key = self._begin("patch", resource, namespace or "", name, dry_run)
             self._check(key, body["metadata"]["resourceVersion"])

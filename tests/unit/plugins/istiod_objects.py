@@ -53,7 +53,7 @@ def control_plane(mesh: Json | None = None, **changes: t.Any) -> ControlPlane:
 
 
 def options(**changes: t.Any) -> Options:
-    return Options.from_params({"workload_group": "web", "vip": VIP, **changes})
+    return Options.from_options({"workload_group": "web", "vip": VIP, **changes})
 
 
 def token(subject: str = "system:serviceaccount:default:default", seconds: float = 3600, uid: str = UID) -> str:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import env_fallback
 
+from ..options import given
 from ..sidecar import bootstrap as env
 from . import layout
 from .errors import BootstrapError
@@ -48,10 +49,9 @@ class Options:
     group: str = layout.ACCOUNT
 
     @classmethod
-    def from_params(cls, params: t.Mapping[str, t.Any]) -> Options:
+    def from_options(cls, options: t.Mapping[str, t.Any]) -> Options:
         """Everything that is wrong with the options is found here, before anything is looked at."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        made = cls(**{name: _plain(params[name]) for name in names if params.get(name) is not None})
+        made = cls(**given(cls, options))
         made.check()
         return dataclasses.replace(made, vip=_canonical(made.vip), revision=plain_revision(made.revision))
 
@@ -88,11 +88,6 @@ class Options:
 def plain_revision(revision: str) -> str:
     """The revision called default has the names of an istiod without one."""
     return "" if revision == "default" else revision
-
-
-def _plain(value: t.Any) -> t.Any:
-    """Without what Ansible's own kind of text carries along."""
-    return str(value) if isinstance(value, str) else value
 
 
 def _canonical(address: str) -> str:

@@ -16,8 +16,8 @@ from ..._kube.errors import KubeError
 from ..._kube.resources import CONFIGMAPS, DEPLOYMENTS, ENDPOINTS, SERVICES
 from ..register.endpoints import plan_present
 from ..register.model import Registration, RegistrationError, VmEndpoint
-from ..settings.configmap import plan as plan_settings
 from ..settings.document import MeshConfigError
+from ..settings.plan import plan as plan_settings
 from .cluster_model import LONG, Context, Mapping, Said, own_fault
 from .model import Finding, differences
 
@@ -68,29 +68,21 @@ def settings(context: Context) -> t.Iterator[Said]:
 
 def _settings(client: KubeClient, options: Mapping) -> Finding:
     """R18: what istio_mesh_config would change; and whether the control plane runs with it."""
-    mesh, namespace = options["mesh"], options["istio_namespace"]
-    asked = {**mesh, "namespace": namespace, "state": "present", "absent": [], "remember": False}
+    mesh, namespace, name = options["mesh"], options["istio_namespace"], options["deployment"]
+    asked = {**mesh, "namespace": namespace, "deployment": name, "state": "present", "absent": [], "remember": True}
     try:
         configmap = client.get(CONFIGMAPS, namespace, mesh["name"])
-        deployment = client.get(DEPLOYMENTS, namespace, options["deployment"])
-        previous = plan_settings(asked, configmap).result["previous"]
+        planned = plan_settings(asked, configmap, client.get(DEPLOYMENTS, namespace, name))
     except (MeshConfigError, KubeError) as exc:
         return own_fault(exc)
     wanted = mesh["settings"]
     problems = [
         f"mesh setting {key} is {json.dumps(value)}, should be {json.dumps(wanted.get(key))}"
-        for key, value in previous.items()
+        for key, value in planned.config.result["previous"].items()
     ]
-    problems += deployment_problems(options["deployment"], deployment)
+    restart = planned.restart
+    if restart and restart.unfinished:
+        problems.append(f"{restart.label} has not finished rolling out: {restart.unfinished}")
+    if restart and restart.needed and not problems:
+        problems.append(f"{restart.label} was not restarted since the mesh settings changed")
     return Finding(problems, ", ".join(f"{key}: {json.dumps(value)}" for key, value in wanted.items()))
-
-
-def deployment_problems(name: str, deployment: Mapping | None) -> list[str]:
-    """Whether a rollout has not finished."""
-    if deployment is None:
-        return [f"Deployment {name} does not exist"]
-    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
-    current = status.get("observedGeneration") == deployment["metadata"].get("generation")
-    if not current or status.get("updatedReplicas") != wanted or status.get("availableReplicas") != wanted:
-        return [f"Deployment {name} has not finished rolling out"]
-    return []

@@ -28,9 +28,11 @@ EDIT_ANNOTATION = "mesh.expansion/mesh-settings-edit"
 class Plan(t.NamedTuple):
     """The ConfigMap as it is and as it should be, and what to report."""
 
+    label: str
     before: dict[str, t.Any]
     after: dict[str, t.Any]
     result: dict[str, t.Any]
+    diff: dict[str, str]
     warnings: list[str]
 
     @property
@@ -80,18 +82,14 @@ def _plan(params: t.Mapping[str, t.Any], configmap: dict[str, t.Any], document: 
         after["metadata"]["annotations"] = wanted
     header = f"{where} key {params['key']}"
     return Plan(
+        label=where,
         before=configmap,
         after=after,
         result={
             "previous": previous_values(outcome.changes),
             "remembered": sorted(change.key for change in record),
             "settings_hash": settings_hash(outcome.text, record, edited),
-            "diff": {
-                "before": document,
-                "after": outcome.text,
-                "before_header": header,
-                "after_header": header,
-            },
         },
+        diff={"before": document, "after": outcome.text, "before_header": header, "after_header": header},
         warnings=outcome.warnings,
     )

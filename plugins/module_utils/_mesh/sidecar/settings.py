@@ -10,6 +10,7 @@ import ipaddress
 import typing as t
 
 from ..errors import MeshError
+from ..options import given
 from . import bootstrap
 from .bootstrap import BootstrapError
 
@@ -43,8 +44,7 @@ class Settings:
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
         """Everything that is wrong is found here, before anything is looked at."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        made = cls(**{name: options[name] for name in names if options.get(name) is not None})
+        made = cls(**given(cls, options))
         made.check()
         return made
 

@@ -47,6 +47,7 @@ def content(store: FakeStore) -> dict[Any, Any]:
     found = copy.deepcopy(store.objects)
     for body in found.values():
         del body["metadata"]["resourceVersion"]
+        body["metadata"].pop("generation", None)
         if not body["metadata"].get("annotations", True):
             del body["metadata"]["annotations"]
     return found

@@ -221,6 +221,36 @@ def test_every_part_of_a_good_site_has_a_value(name: str) -> None:
     assert all(variable.startswith("mesh_") for variable in parts.part(name).needs)
 
 
+def outcome(name: str, variables: dict[str, Any]) -> Any:
+    try:
+        return parts.value_of(parts.part(name), parsed(variables))
+    except MeshError as exc:
+        return str(exc)
+
+
+SET_ALONE: dict[str, Any] = {
+    "mesh_kubeconfig": "/etc/kubeconfig",
+    "mesh_kube_context": "lab",
+    "mesh_verify_client": {"namespace": "shop", "selector": "app=till"},
+    "mesh_verify_expect": "Welcome",
+}
+
+
+@pytest.mark.parametrize("name", parts.PARTS)
+def test_no_part_needs_a_variable_that_is_not_read_for_it(name: str) -> None:
+    """Neither its value nor what is said of it, whatever is wrong with the site."""
+    assert parts.ALONE.keys() == {*SET_ALONE, "mesh_sidecar_checksum"}
+    for changes in ({}, *(changes for changes, _line in LINES)):
+        full = {**SET_ALONE, **changes}
+        assert outcome(name, {**full, **dict.fromkeys(parts.unread(name))}) == outcome(name, full)
+
+
+@pytest.mark.parametrize(("variable", "name"), [(key, parts.ALONE[key]) for key in SET_ALONE])
+def test_a_variable_is_read_for_the_part_that_is_made_of_it(variable: str, name: str) -> None:
+    assert variable not in parts.unread(name)
+    assert outcome(name, SET_ALONE) == SET_ALONE[variable]
+
+
 def test_names_that_a_vm_s_resolver_must_know() -> None:
     names = parsed({"mesh_istio_namespace": "mesh", "mesh_cluster_domain": "corp.example"}).probe_names()
     assert names == [

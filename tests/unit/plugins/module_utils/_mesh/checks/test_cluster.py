@@ -23,6 +23,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposu
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import cluster
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.endpoints import plan_present
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import parse_registrations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.work import Editor
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore
 
@@ -158,9 +159,20 @@ def test_mesh_settings_and_rollout(store: FakeStore) -> None:
     assert found == [("settings", "cluster", "mesh setting disablePolicyChecks is true, should be false")]
     found = failed(look(store, mesh={**OPTIONS["mesh"], "name": "other"}))
     assert "ConfigMap istio-system/other does not exist" in found[0][2]
-    assert "Deployment pilot2 does not exist" in failed(look(store, deployment="pilot2"))[0][2]
+    assert "Deployment istio-system/pilot2 does not exist" in failed(look(store, deployment="pilot2"))[0][2]
     store.put(DEPLOYMENTS, "istio-system", {**DEPLOYMENT, "status": {"observedGeneration": 1}})
     assert "has not finished rolling out" in failed(look(store))[0][2]
+
+
+def test_a_control_plane_that_runs_with_former_settings(store: FakeStore) -> None:
+    """A run that was cut between the settings and the restart."""
+    document = {"metadata": {"name": "istio"}, "data": {"mesh": "disablePolicyChecks: false"}}
+    store.put(CONFIGMAPS, "istio-system", document)
+    asked = {**OPTIONS["mesh"], "state": "present", "absent": [], "remember": True, "deployment": None}
+    Editor(FakeKube(store), {**asked, "namespace": "istio-system"}).run()
+    (found,) = failed(look(store))
+    said = "Deployment istio-system/istio-pilot was not restarted since the mesh settings changed"
+    assert found == ("settings", "cluster", said)
 
 
 @pytest.mark.parametrize(

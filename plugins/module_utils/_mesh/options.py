@@ -1,0 +1,20 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a module's options to the dataclass that they are parsed into. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+
+def given(cls: t.Any, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The fields that the options give; the others have the dataclass's own defaults."""
+    names = [field.name for field in dataclasses.fields(cls)]
+    return {name: _plain(options[name]) for name in names if options.get(name) is not None}
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Without what Ansible's own kind of text carries along."""
+    return str(value) if isinstance(value, str) else value
