@@ -56,6 +56,13 @@ options:
       - context
       - client
       - expect
+      - identity
+      - revision
+      - cluster_id
+      - dns_mode
+      - certificate_ttl
+      - vm_to_pods
+      - server
       - nodes
       - vms
       - vm_addresses

@@ -71,7 +71,7 @@ def _sidecar(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
     inbound = _wrong(operations, vm.paths, tuple(settings.extra_env)).get(layout.SIDECAR_ENV, [])
     package = [] if vm.version else [f"package {layout.PACKAGE} is not installed"]
     package += [f"{path} belongs to {state.owner}, should be {layout.USER}" for path, state in vm.foreign.items()]
-    units = {name: _unit_problems(name, vm.unit(name)) for name in layout.UNITS}
+    units = {name: _unit_problems(name, vm.unit(name)) for name in settings.layout.units}
     package += [text for found in units.values() for text in found]
     proxy = [
         *units[layout.SIDECAR_UNIT],
