@@ -39,7 +39,7 @@ class ControlPlane:
 
     @property
     def host(self) -> str:
-        return f"{suffixed('istiod', self.revision)}.{self.namespace}.svc"
+        return host(self.revision, self.namespace)
 
     @property
     def address(self) -> str:
@@ -54,6 +54,16 @@ class ControlPlane:
     def trust_domain(self) -> str:
         """As the mesh document has it, possibly empty."""
         return str(self.mesh.get("trustDomain", ""))
+
+
+def host(revision: str, namespace: str) -> str:
+    """istiod's name, as a sidecar calls it."""
+    return f"{suffixed('istiod', plain(revision))}.{namespace}.svc"
+
+
+def plain(revision: str) -> str:
+    """The revision called default has the names of an istiod without one."""
+    return "" if revision == "default" else revision
 
 
 def suffixed(name: str, revision: str) -> str:

@@ -128,7 +128,7 @@ def test_a_group_that_only_a_real_run_makes(cluster: Cluster, site: Site) -> Non
     check = site.run(args=("--check", "-v"))
     assert (check.returncode, cluster.tokens, modes(site, 0)) == (0, [], {"etc/hosts": 0o644}), check.stdout
     assert "changed=1" in check.stdout
-    assert "WorkloadGroup default/web does not exist" in check.stdout
+    assert "WorkloadGroup web in namespace default does not exist" in check.stdout
     assert site.run().returncode != 0
 
 
