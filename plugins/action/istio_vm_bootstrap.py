@@ -19,6 +19,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap imp
     report,
     token,
 )
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.errors import NoGroup
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.group import WorkloadGroup
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.options import Options, argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
@@ -60,6 +61,9 @@ class ActionModule(ActionBase):
             if document.changes(decision, options) and not self._task.check_mode:
                 fresh = self._write(client, decision, group, options, actual["identity"]["python"])
         except (MeshError, KubeError) as exc:
+            if isinstance(exc, NoGroup) and self._task.check_mode:
+                result.update(report.without_group(str(exc)))
+                return result
             raise AnsibleActionFail(
                 f"Cannot make the bootstrap files of {params['namespace']}/{params['workload_group']}: {exc}"
             ) from None

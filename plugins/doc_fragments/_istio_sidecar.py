@@ -10,6 +10,12 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
+  generation:
+    description:
+      - The control plane's generation, V(citadel) or V(istiod), by which the sidecar's package has its layout.
+      - What takes the sidecar out goes by what it has remembered, and needs none.
+    type: str
+    default: citadel
   vip:
     description: Virtual IP of the control plane. Needed unless the module only prepares or removes.
     type: str
@@ -43,7 +49,7 @@ options:
     elements: int
     default: [22]
   extra_env:
-    description: More settings for C(sidecar.env). A null value takes a key out.
+    description: More settings for C(sidecar.env), where the module writes it. A null value takes a key out.
     type: dict
     default: {}
   timeout:

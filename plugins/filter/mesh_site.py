@@ -61,6 +61,13 @@ options:
       - plain_client
       - notes
       - expect
+      - identity
+      - revision
+      - cluster_id
+      - dns_mode
+      - certificate_ttl
+      - vm_to_pods
+      - server
       - nodes
       - vms
       - vm_addresses

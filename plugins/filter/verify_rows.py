@@ -29,7 +29,9 @@ options:
     type: dict
     default: {}
   identities:
-    description: Results of M(mesh.expansion.istio_vm_certs) in check mode by host.
+    description:
+      - Results of M(mesh.expansion.istio_vm_certs) in check mode by host; of M(mesh.expansion.istio_vm_bootstrap) with
+        a O(control_plane) that signs a VM's certificate for a token.
     type: dict
     default: {}
   table:

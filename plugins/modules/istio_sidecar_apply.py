@@ -11,8 +11,8 @@ version_added: "1.1.0"
 author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
-  - Writes the sidecar's settings, enables and starts its units in order, and waits until Envoy has its configuration.
-    The package and the identity must be there.
+  - Writes the sidecar's settings, or puts O(files) in place, enables and starts its units in order, and waits until
+    Envoy has its configuration. The package and the identity must be there.
   - If a step fails, everything is put back. A timer of systemd on the host does the same unless the host can be reached
     over a fresh connection afterwards, which is tried in the same task; so captured connections lock nobody out.
   - The units are restarted only when settings, package or identity have changed.
@@ -27,6 +27,14 @@ options:
     type: str
     choices: [present, prepared, reverted, absent]
     default: present
+  files:
+    description:
+      - With a O(generation) whose sidecar gets its certificate for a token, the files that it reads, as
+        RV(mesh.expansion.istio_vm_bootstrap#module:files) has them.
+      - Used with V(present).
+    type: list
+    elements: dict
+    default: []
   restart:
     description: Whether to restart the units although no setting has changed, because the identity has.
     type: bool
@@ -48,6 +56,7 @@ attributes:
     support: full
 seealso:
   - module: mesh.expansion.istio_sidecar_look
+  - module: mesh.expansion.istio_vm_bootstrap
   - module: mesh.expansion.guard_confirm
 """
 
@@ -58,6 +67,13 @@ EXAMPLES = r"""
     service_cidr: 10.96.0.0/12
     services:
       - {name: web, port: 9080}
+
+- name: Run the sidecar of an istiod
+  mesh.expansion.istio_sidecar_apply:
+    generation: istiod
+    vip: 192.0.2.62
+    service_cidr: 10.96.0.0/12
+    files: "{{ bootstrap.files }}"
 
 - name: Take it out again
   mesh.expansion.istio_sidecar_apply:
@@ -91,17 +107,18 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host.change import Broken
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import (
     Settings,
-    SettingsError,
     argument_spec,
+    layout_of,
 )
 
 
 def execute(params: t.Mapping[str, t.Any], check: bool) -> apply.Outcome:
     if params["state"] == "prepared":
-        return apply.prepare(check)
+        return apply.prepare(layout_of(params), check)
     if params["state"] == "reverted":
         return apply.revert(params["upgraded_from"], check)
     if params["state"] == "absent":
@@ -118,6 +135,7 @@ def main() -> None:
                 "choices": ["present", "prepared", "reverted", "absent"],
                 "default": "present",
             },
+            "files": {"type": "list", "elements": "dict", "default": []},
             "restart": {"type": "bool", "default": False},
             "upgraded_from": {"type": "str", "default": ""},
         },
@@ -130,7 +148,7 @@ def main() -> None:
         back = "Everything was put back." if exc.restored else "This host is between the old state and the new one."
         text = str(exc).rstrip(".")
         module.fail_json(msg=f"Cannot {text}. {back}", done=exc.done, restored=exc.restored)
-    except (SettingsError, HostError) as exc:
+    except (MeshError, HostError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**outcome._asdict())
 

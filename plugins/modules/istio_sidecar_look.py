@@ -39,6 +39,7 @@ extends_documentation_fragment:
 seealso:
   - module: mesh.expansion.istio_sidecar_apply
   - module: mesh.expansion.istio_vm_certs
+  - module: mesh.expansion.istio_vm_bootstrap
 """
 
 EXAMPLES = r"""
@@ -106,6 +107,12 @@ identity:
   description: What this host has of an identity, for the option O(mesh.expansion.istio_vm_certs#module:actual). No key.
   returned: success
   type: dict
+bootstrap:
+  description:
+    - What this host has of its bootstrap files, for the option O(mesh.expansion.istio_vm_bootstrap#module:actual). No
+      key and no token.
+  returned: with a O(generation) whose sidecar gets its certificate for a token
+  type: dict
 units:
   description: State of the units by name, with C(active), C(enabled) and C(state).
   returned: success
@@ -116,7 +123,7 @@ newer:
   type: list
   elements: str
 envoy:
-  description: What Envoy says of its state, V(LIVE) when it has its configuration.
+  description: What Envoy or its agent says of the state, V(LIVE) when it has its configuration.
   returned: success
   type: str
   sample: LIVE
@@ -133,6 +140,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host import guard
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import look as bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.layout import Layout
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import files
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply, layout, look, package, traces
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import (
@@ -167,6 +177,7 @@ def report(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         },
         "account": seen.account,
         "identity": files.inspect(layout.CERTS),
+        **({"bootstrap": bootstrap.look(Layout())} if settings.layout.bootstrapped else {}),
         "units": {name: {**unit.as_dict(), "state": unit.state} for name, unit in seen.units.items()},
         "newer": list(seen.newer),
         "envoy": seen.envoy,
@@ -187,7 +198,7 @@ def main() -> None:
     )
     try:
         found = report(module.params)
-    except (SettingsError, HostError) as exc:
+    except (MeshError, HostError) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(msg=f"Cannot read {exc.filename}: {exc.strerror}. Run with become, as root.")

@@ -24,6 +24,8 @@ description:
     certificate is of, unless O(replace_root=true). Several root certificates, as while a root is being replaced, are as
     good as one.
   - A certificate that istiod would refuse is removed together with its key when a token takes its place.
+  - A WorkloadGroup that does not exist is an error; but not in check mode, where what makes it has changed nothing. The
+    result then has RV(reasons), and of RV(files) none.
 options:
   workload_group:
     description: Name of the WorkloadGroup that says what the VM is.

@@ -14,16 +14,33 @@ author:
 description:
   - Looks at a VM in one go and judges what the role P(mesh.expansion.verify#role) reports, and changes nothing.
   - What M(mesh.expansion.dnsmasq_apply) and M(mesh.expansion.istio_sidecar_apply) would still do is a fault.
+  - The checks are those of the generation that O(sidecar) names.
   - Needs root, for the packet filter and the sidecar's files. No key is read into the result.
 options:
   resolver:
-    description: The options of M(mesh.expansion.dnsmasq_look).
+    description: The options of M(mesh.expansion.dnsmasq_look). Needed with O(dns_mode=dnsmasq).
     type: dict
-    required: true
   sidecar:
     description: The options of M(mesh.expansion.istio_sidecar_apply).
     type: dict
     required: true
+  dns_mode:
+    description: How the VM resolves names of the mesh, V(dnsmasq), V(capture) by the sidecar, or V(hosts).
+    type: str
+    choices: [dnsmasq, capture, hosts]
+    default: dnsmasq
+  revision:
+    description: Revision of istiod. It is empty where there is only one.
+    type: str
+    default: ""
+  vm_to_pods:
+    description: Whether VMs of istiod's generation reach pods.
+    type: bool
+    default: false
+  server:
+    description: URL of a Service of the mesh with pods that answer HTTP, with which that is tried.
+    type: str
+    default: ""
   cluster_domain:
     description: The cluster's DNS domain.
     type: str
@@ -69,11 +86,17 @@ checks:
   sample: {names_file: {problems: [], good: 14 lines, unchecked: ""}}
 lookups:
   description: Of each name of the mesh the C(addresses) that it answers, or what was C(said) instead.
-  returned: success
+  returned: when the cluster knows what they must answer
   type: dict
 identity:
   description: What this host has of an identity, for the option O(mesh.expansion.istio_vm_certs#module:actual). No key.
   returned: success
+  type: dict
+bootstrap:
+  description:
+    - What this host has of its bootstrap files, for the option O(mesh.expansion.istio_vm_bootstrap#module:actual). No
+      key and no token.
+  returned: with a generation whose sidecar gets its certificate for a token
   type: dict
 """
 
@@ -82,10 +105,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import vm
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.look import Wanted, look
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import control_plane
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import look as bootstrap
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.layout import Layout
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import look, look_istiod, vm, vm_istiod
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns import settings as dns
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.model import DNSMASQ
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import files
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings, argument_spec
@@ -99,20 +125,57 @@ def _parsed(name: str, spec: dict[str, t.Any], given: dict[str, t.Any]) -> dict[
     return found.validated_parameters
 
 
-def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
-    return Wanted(
-        resolver=dns.parse(_parsed("resolver", dns.OPTIONS, params["resolver"])),
-        sidecar=Settings.from_options(_parsed("sidecar", argument_spec(), params["sidecar"])),
+def _resolver(params: t.Mapping[str, t.Any]) -> dns.Settings | None:
+    if params["dns_mode"] != DNSMASQ:
+        return None
+    if params["resolver"] is None:
+        raise MeshError("resolver is not given: with dns_mode dnsmasq, give what mesh.expansion.dnsmasq_look takes.")
+    return dns.parse(_parsed("resolver", dns.OPTIONS, params["resolver"]))
+
+
+def _with_secret(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, t.Any]:
+    resolver = _resolver(params)
+    if resolver is None:
+        raise MeshError(f"dns_mode is {params['dns_mode']!r}, which this generation's sidecar cannot do. Use dnsmasq.")
+    wanted = look.Wanted(resolver, sidecar, params["cluster_domain"], params["host"])
+    seen = look.look(wanted, params["timeout"])
+    return {
+        "checks": vm.judge(wanted, seen),
+        "lookups": vm.parse_lookups(wanted.names(), seen.lookups, seen.lookups_error),
+    }
+
+
+def _with_token(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, t.Any]:
+    wanted = look_istiod.Wanted(
+        sidecar=sidecar,
+        dns_mode=params["dns_mode"],
+        resolver=_resolver(params),
+        control_plane=control_plane.host(params["revision"], sidecar.istio_namespace),
         cluster_domain=params["cluster_domain"],
         host=params["host"],
+        vm_to_pods=params["vm_to_pods"],
+        server=params["server"],
     )
+    seen = look_istiod.look(wanted, params["timeout"])
+    return {"checks": vm_istiod.judge(wanted, seen), "bootstrap": bootstrap.look(Layout())}
+
+
+def check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    sidecar = Settings.from_options(_parsed("sidecar", argument_spec(), params["sidecar"]))
+    found = (_with_token if sidecar.layout.bootstrapped else _with_secret)(params, sidecar)
+    checks = {name: finding.as_dict() for name, finding in found.pop("checks").items()}
+    return {"checks": checks, **found, "identity": files.inspect(layout.CERTS)}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "resolver": {"type": "dict", "required": True},
+            "resolver": {"type": "dict"},
             "sidecar": {"type": "dict", "required": True},
+            "dns_mode": {"type": "str", "choices": ["dnsmasq", "capture", "hosts"], "default": "dnsmasq"},
+            "revision": {"type": "str", "default": ""},
+            "vm_to_pods": {"type": "bool", "default": False},
+            "server": {"type": "str", "default": ""},
             "cluster_domain": {"type": "str", "default": "cluster.local"},
             "timeout": {"type": "int", "default": 30},
             "host": {"type": "str", "default": "this host"},
@@ -120,16 +183,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        wanted = wanted_of(module.params)
-        seen = look(wanted, module.params["timeout"])
+        found = check(module.params)
     except (HostError, MeshError) as exc:
         module.fail_json(msg=f"Cannot check this host: {exc}")
-    module.exit_json(
-        changed=False,
-        checks={name: found.as_dict() for name, found in vm.judge(wanted, seen).items()},
-        lookups=vm.parse_lookups(wanted.names(), seen.lookups, seen.lookups_error),
-        identity=files.inspect(layout.CERTS),
-    )
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ VM_NETWORK = "vm-network"
 # What the profiles are made of: a list made of wrong ones would only repeat the complaint.
 _OF_EXPOSURE = ("mesh_istio_namespace", "mesh_dns_namespace", "mesh_cluster_domain", "mesh_network", "mesh_revision")
 _CHECKSUM = re.compile(r"(md5|sha1|sha224|sha256|sha384|sha512):([0-9a-fA-F]+|https?://\S+|file://\S+)")
+_URL = re.compile(r"http://[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]{1,5})?(/\S*)?")
+# As Go writes it.
+_DURATION = re.compile(r"(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
@@ -106,6 +109,8 @@ class Site:
     # The pod outside of the mesh that requests are sent from.
     plain_client: t.Mapping[str, str]
     expect: str
+    # The URL of a pod's Service, at which requests from VMs are sent.
+    server: str
     directors: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
     nodes: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
     vms: t.Mapping[str, Vm] = dataclasses.field(default_factory=dict)
@@ -247,12 +252,13 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         client=read("mesh_verify_client") or {"namespace": "default", "selector": "app=sleep"},
         plain_client=read("mesh_verify_plain_client") or {},
         expect=text("mesh_verify_expect"),
+        server=text("mesh_verify_server"),
         directors={name: Host(name, address_of(host_read(name), name)) for name in groups.get("director") or []},
         nodes={name: Host(name, address_of(host_read(name), name)) for name in groups.get("k8s_nodes") or []},
         vms={name: vm_of(host_read(name), name) for name in groups.get("vms") or []},
         packages={name: str(host_read(name)("mesh_sidecar_package") or "") for name in groups.get("vms") or []},
     )
-    problems += [*_addresses(site), *_names(site), *_upstream_dns(site), *_package(site)]
+    problems += [*_addresses(site), *_names(site), *_upstream_dns(site), *_package(site), *_verification(site)]
     if not {problem.variable for problem in problems} & set(_OF_EXPOSURE):
         problems += _exposed(site)
     return dataclasses.replace(site, problems=tuple(dict.fromkeys(problems)))
@@ -370,6 +376,15 @@ def _package(site: Site) -> t.Iterator[Problem]:
             "hexadecimal digits, or sha256: with the URL of a checksum file."
         )
         yield Problem("mesh_sidecar_checksum", f"mesh_sidecar_checksum: {text}")
+
+
+def _verification(site: Site) -> t.Iterator[Problem]:
+    if site.server and not _URL.fullmatch(site.server):
+        text = f"{site.server!r} is no URL of a Service. Write it as http://NAME.NAMESPACE:PORT/, or leave it out."
+        yield Problem("mesh_verify_server", f"mesh_verify_server: {text}")
+    if site.certificate_ttl and not _DURATION.fullmatch(site.certificate_ttl):
+        text = f"{site.certificate_ttl!r} is no duration. Write hours, minutes and seconds, such as 72h or 1h30m."
+        yield Problem("mesh_certificate_ttl", f"mesh_certificate_ttl: {text}")
 
 
 def _exposed(site: Site) -> t.Iterator[Problem]:

@@ -13,7 +13,7 @@ from ..._kube.errors import KubeError, KubeNotFound
 from ..._kube.resources import CONFIGMAPS, SERVICE_ACCOUNTS, WORKLOAD_GROUPS
 from . import control_plane as istiod
 from .control_plane import ControlPlane
-from .errors import BootstrapError
+from .errors import BootstrapError, NoGroup
 from .group import WorkloadGroup
 from .options import Options
 
@@ -35,7 +35,7 @@ def read_group(client: KubeClient, namespace: str, name: str) -> WorkloadGroup:
             f"Cannot read {what}: the cluster has no such resource ({WORKLOAD_GROUPS.api_version}). "
             "Install Istio's definitions (CRDs) of release 1.22 or later."
         ) from exc
-    raise BootstrapError(
+    raise NoGroup(
         f"{what} does not exist; there: {', '.join(sorted(others)) or 'none'}. Register the service first "
         "(mesh.expansion.registration makes it), or name another one."
     )

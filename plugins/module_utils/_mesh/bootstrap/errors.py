@@ -10,3 +10,7 @@ from ..errors import MeshError
 
 class BootstrapError(MeshError):
     """The cluster or the options do not make usable bootstrap files; the text is fit for a user."""
+
+
+class NoGroup(BootstrapError):
+    """There is no such WorkloadGroup. In check mode, what makes it may have changed nothing."""

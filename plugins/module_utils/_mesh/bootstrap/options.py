@@ -13,7 +13,7 @@ from ansible.module_utils.basic import env_fallback
 
 from ..options import given
 from ..sidecar import bootstrap as env
-from . import layout
+from . import control_plane, layout
 from .errors import BootstrapError
 from .layout import Layout
 
@@ -53,7 +53,7 @@ class Options:
         """Everything that is wrong with the options is found here, before anything is looked at."""
         made = cls(**given(cls, options))
         made.check()
-        return dataclasses.replace(made, vip=_canonical(made.vip), revision=plain_revision(made.revision))
+        return dataclasses.replace(made, vip=_canonical(made.vip), revision=control_plane.plain(made.revision))
 
     def check(self) -> None:
         try:
@@ -83,11 +83,6 @@ class Options:
     @property
     def layout(self) -> Layout:
         return Layout(self.root)
-
-
-def plain_revision(revision: str) -> str:
-    """The revision called default has the names of an istiod without one."""
-    return "" if revision == "default" else revision
 
 
 def _canonical(address: str) -> str:

@@ -13,7 +13,7 @@ from ..._host import paths
 from ..._host.paths import PathState
 from ..identity import certificates as ident
 from . import control_plane as istiod
-from . import texts, token, trust
+from . import hosts, texts, token, trust
 from .control_plane import ControlPlane
 from .errors import BootstrapError
 from .group import WorkloadGroup
@@ -138,7 +138,7 @@ def _settings(
         path, found = seen["hosts"]["path"], PathState.from_dict(seen["hosts"])
         there = found.kind == paths.FILE
         text = (found.content or b"").decode("utf-8", "surrogateescape")
-        edited = paths.text_file(texts.hosts_text(text, options.vip, control_plane.host, path))
+        edited = paths.text_file(hosts.with_line(text, options.vip, control_plane.host, path))
         # The file is the host's: owner and mode stay.
         yield File(path, dataclasses.replace(found, content=edited.content, mtime=0) if there else edited, found)
 

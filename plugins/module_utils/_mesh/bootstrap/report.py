@@ -38,6 +38,11 @@ def of(
     }
 
 
+def without_group(reason: str) -> Json:
+    """In check mode, of a VM whose group a run would have made by now: what it will hold is not known."""
+    return {"changed": True, "files": [], "outdated": [], "token": {"action": plan.REQUEST}, "reasons": [reason]}
+
+
 def _file_diff(file: File) -> Json:
     return _diff(file.path, _text(file.actual), _text(file.wanted))
 

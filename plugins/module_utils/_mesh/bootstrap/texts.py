@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
 from ..settings import yaml_text
@@ -19,7 +18,6 @@ from .proxy_config import Config
 # Ports of the agent and of Envoy, which are not captured: metrics and health; and the one for both, unless it is moved.
 _AGENT_PORTS = (15090, 15021)
 _STATUS_PORT = 15020
-MARK = "# mesh.expansion: istiod"
 
 
 def mesh_text(config: Config) -> str:
@@ -78,36 +76,3 @@ def _excluded(config: Config, management_ports: t.Sequence[int]) -> str:
             "in the WorkloadGroup's annotation."
         ) from None
     return ",".join(str(port) for port in dict.fromkeys([*management_ports, *_AGENT_PORTS, status]))
-
-
-def hosts_text(text: str, address: str, host: str, where: str) -> str:
-    """A hosts file in which istiod's name means the address, by a line of ours at the place of an earlier one."""
-    ours, kept, there = f"{address} {host} {MARK}", [], False
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.endswith(MARK):
-            if there:
-                continue
-            line, there = ours, True
-        elif host in line.split("#", 1)[0].split()[1:]:
-            if not _same(line.split()[0], address):
-                raise BootstrapError(
-                    f"{where}, line {number}, says that {host} is {line.split()[0]}, not {address}. Remove that line, "
-                    "or set hosts_entry to false."
-                )
-            there = True
-        kept.append(line)
-    if not there:
-        kept.append(ours)
-    return text if kept == text.splitlines() else "\n".join(kept) + "\n"
-
-
-def hosts_without(text: str) -> str:
-    """The hosts file without the line of ours."""
-    return "".join(line for line in text.splitlines(keepends=True) if not line.rstrip("\r\n").endswith(MARK))
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
-    except ValueError:
-        return False

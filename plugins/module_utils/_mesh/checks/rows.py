@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..generations.model import CLUSTER, DIRECTOR, EXPOSURE, VM, Generation, RowText
+from ..generations.model import CLUSTER, DIRECTOR, EXPOSURE, TOKEN, VM, Generation, RowText
+from . import rows_token
 from .model import FAILED, OK, UNCHECKED, Finding, Row, finding
 
 Mapping = t.Mapping[str, t.Any]
@@ -57,8 +58,12 @@ def _vm_rows(
     if "checks" not in result:
         return _unread(generation, VM, host, result)
     found = {name: finding(said) for name, said in result["checks"].items()}
-    found["identity"] = identity_finding(identity)
-    found["lookups"] = lookup_finding(result["lookups"], names)
+    if generation.identity == TOKEN:
+        found["bootstrap"] = rows_token.files_finding(identity)
+        found["identity"] = rows_token.certificate_finding(identity)
+    else:
+        found["identity"] = identity_finding(identity)
+        found["lookups"] = lookup_finding(result["lookups"], names)
     return [_row(text, host, found[text.check]) for text in generation.rows if text.check in found]
 
 

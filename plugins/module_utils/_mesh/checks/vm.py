@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..._host import paths
-from ..._host.change import Operation, Put
 from ..._host.systemd import UnitState
 from ..dns import files as dns_files
 from ..dns import plan as dns_plan
@@ -20,11 +18,10 @@ from ..errors import MeshError
 from ..sidecar import layout
 from ..sidecar import plan as sidecar_plan
 from ..sidecar.envoy import may_answer
+from . import plans
 from .look import Seen, Wanted
 from .model import Finding
 
-# How many lines of a file are named; the rest is counted.
-_LINES = 4
 PROCESSES = {
     "su (node_agent)": r"^su .*node_agent",
     "node_agent": r"^(?!su )\S*(python\S* (-\S+ )*)?\S*node_agent\b",
@@ -46,14 +43,14 @@ def _resolver(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
     except MeshError as exc:
         said = Finding([str(exc)])
         return {"names_file": said, "resolver": said}
-    wrong = _wrong(operations, vm.paths)
+    wrong = plans.wrong(operations, vm.paths)
     named = wrong.pop(dns_files.KUBEDNS, [])
     problems = [f"package {name} is not installed" for name in dns_plan.missing_packages(vm, settings)]
     problems += [text for texts in wrong.values() for text in texts]
-    problems += _unit_problems(dns_files.UNIT, vm.units.get(dns_files.UNIT, UnitState()))
+    problems += plans.unit_problems(dns_files.UNIT, vm.units.get(dns_files.UNIT, UnitState()))
     if vm.newer:
         problems.append(f"{dns_files.UNIT} is older than its configuration and has to be restarted")
-    problems = _complete(operations, problems, named)
+    problems = plans.complete(operations, problems, named)
     lines = [line for line in dns_files.kubedns_text(settings).splitlines() if line]
     return {
         "names_file": Finding(named, f"{len(lines)} lines"),
@@ -67,11 +64,11 @@ def _sidecar(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
     """R8 and R11 to R14: what the role istio_sidecar would do, and what shows that it works."""
     vm, settings = seen.sidecar, wanted.sidecar
     operations = sidecar_plan.plan(vm, settings)
-    cluster = _wrong(operations, vm.paths).get(layout.CLUSTER_ENV, [])
-    inbound = _wrong(operations, vm.paths, tuple(settings.extra_env)).get(layout.SIDECAR_ENV, [])
+    cluster = plans.wrong(operations, vm.paths).get(layout.CLUSTER_ENV, [])
+    inbound = plans.wrong(operations, vm.paths, tuple(settings.extra_env)).get(layout.SIDECAR_ENV, [])
     package = [] if vm.version else [f"package {layout.PACKAGE} is not installed"]
     package += [f"{path} belongs to {state.owner}, should be {layout.USER}" for path, state in vm.foreign.items()]
-    units = {name: _unit_problems(name, vm.unit(name)) for name in layout.UNITS}
+    units = {name: plans.unit_problems(name, vm.unit(name)) for name in settings.layout.units}
     package += [text for found in units.values() for text in found]
     proxy = [
         *units[layout.SIDECAR_UNIT],
@@ -89,7 +86,7 @@ def _sidecar(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
     agent = list(units[layout.AGENT_UNIT])
     if not approvals:
         agent.append("the journal of istio-auth-node-agent holds no approved certificate request")
-    proxy = _complete(operations, proxy, [*cluster, *inbound, *package])
+    proxy = plans.complete(operations, proxy, [*cluster, *inbound, *package])
     known = ", ".join(f"{key}={value}" for key, value in settings.cluster_env().items())
     return {
         "cluster_env": Finding(cluster, known),
@@ -111,56 +108,6 @@ def _envoy(wanted: Wanted, seen: Seen) -> dict[str, Finding]:
         "pushed": Finding(pushed, f"inbound and outbound of {names or 'no service'}"),
         "policy": Finding(policy, f"{len(checks or [])} policy filters, none fails closed on a service out of reach"),
     }
-
-
-def _wrong(
-    operations: t.Sequence[Operation], seen: t.Mapping[str, paths.PathState], secret: t.Sequence[str] = ()
-) -> dict[str, list[str]]:
-    """By path, in what it is not what it should be."""
-    return {item.path: _differs(item, seen, secret) for item in operations if isinstance(item, Put)}
-
-
-def _complete(operations: t.Sequence[Operation], own: list[str], others: t.Sequence[str]) -> list[str]:
-    """A plan that is not empty is a fault, also one that no sentence here accounts for."""
-    if own or others or not operations:
-        return own
-    return [f"the next run would: {'; '.join(str(operation) for operation in operations)}"]
-
-
-def _differs(put: Put, seen: t.Mapping[str, paths.PathState], secret: t.Sequence[str] = ()) -> list[str]:
-    """In what a path is not what it should be. Values of the keys in C(secret) are not shown."""
-    now, wanted = seen.get(put.path, paths.NOTHING), put.wanted
-    if now.kind != wanted.kind:
-        return [f"{put.path} is {_kind(now)}, should be {_kind(wanted)}"]
-    problems = []
-    if now.content != wanted.content:
-        has, should = _lines(now, secret), _lines(wanted, secret)
-        texts = [f"lacks {line}" for line in should if line not in has]
-        texts += [f"has {line}" for line in has if line not in should]
-        more = [f"and {len(texts) - _LINES} more"] if len(texts) > _LINES else []
-        problems.append(f"{put.path} {', '.join([*texts[:_LINES], *more]) or 'has other lines'}")
-    if (now.owner, now.group, now.mode) != (wanted.owner, wanted.group, wanted.mode):
-        problems.append(
-            f"{put.path} belongs to {now.owner}:{now.group} with mode {now.mode}, "
-            f"should be {wanted.owner}:{wanted.group} with {wanted.mode}"
-        )
-    return problems or [f"would {put}"]
-
-
-def _kind(state: paths.PathState) -> str:
-    return "missing" if state.kind == paths.ABSENT else f"a {state.kind}"
-
-
-def _lines(state: paths.PathState, secret: t.Sequence[str]) -> list[str]:
-    lines = (state.content or b"").decode("utf-8", "replace").splitlines()
-    shown = (line for line in lines if line.strip() and not line.startswith("#"))
-    return [f"{line.split('=')[0]}=…" if line.split("=")[0] in secret else line for line in shown]
-
-
-def _unit_problems(name: str, unit: UnitState) -> list[str]:
-    if unit.active and unit.enabled:
-        return []
-    return [f"{name} is {unit.state}/{unit.file_state or 'not enabled'}, should be active/enabled"]
 
 
 def process_problems(processes: str) -> list[str]:

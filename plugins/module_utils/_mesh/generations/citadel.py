@@ -9,6 +9,7 @@ Facts: https://archive.istio.io/v1.0/docs/setup/kubernetes/mesh-expansion/. Priv
 
 from __future__ import annotations
 
+from ..sidecar.layout import AGENT_AND_PROXY
 from .model import CLUSTER, DIRECTOR, DNSMASQ, EXPOSURE, SECRET, VM, Generation, RowText
 
 
@@ -73,4 +74,5 @@ CITADEL = Generation(
     # Pilot of these releases reads nothing else.
     registrations=("endpoints",),
     package="istio-sidecar",
+    sidecar=AGENT_AND_PROXY,
 )

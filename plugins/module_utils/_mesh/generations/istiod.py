@@ -9,6 +9,7 @@ Facts: https://istio.io/latest/docs/setup/install/virtual-machine/, and the 1.31
 
 from __future__ import annotations
 
+from ..sidecar.layout import ONE_AGENT
 from .model import CAPTURE, CLUSTER, DIRECTOR, DNSMASQ, EXPOSURE, HOSTS, TOKEN, VM, Generation, RowText
 
 _EXPOSED = "Service in the API, and the plan of exposure"
@@ -56,4 +57,5 @@ ISTIOD = Generation(
     dns_modes=(CAPTURE, DNSMASQ, HOSTS),
     registrations=("auto", "workload_entry", "endpoint_slice", "endpoints"),
     package="istio-sidecar",
+    sidecar=ONE_AGENT,
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..sidecar.layout import Layout
+
 CLUSTER, DIRECTOR, VM = "cluster", "director", "vm"
 SECRET, TOKEN = "secret", "token"
 DNSMASQ, CAPTURE, HOSTS = "dnsmasq", "capture", "hosts"
@@ -62,5 +64,6 @@ class Generation:
     dns_modes: t.Sequence[str]
     # How VMs are registered, the default first.
     registrations: t.Sequence[str]
-    # The Debian package of the sidecar.
+    # The Debian package of the sidecar, and what it makes of a VM.
     package: str
+    sidecar: Layout

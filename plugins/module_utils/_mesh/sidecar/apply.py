@@ -12,6 +12,7 @@ from ..._host import change, commands, footprint, guard, packages, paths
 from ..._host.change import Operation
 from ..._host.errors import HostError
 from . import chains, layout, look, plan, removal, traces
+from .layout import Layout
 from .look import Seen
 from .plan import Own
 from .settings import Settings
@@ -29,7 +30,7 @@ class Outcome(t.NamedTuple):
     guarded: bool = False
 
 
-def prepare(check: bool) -> Outcome:
+def prepare(made: Layout, check: bool) -> Outcome:
     """What has to be there before a package is fetched: the footprint, the way back, a place for it."""
     cut = guard.pending(layout.ROLE) if check else guard.undo_cut(layout.ROLE)
     steps = [CUT] if cut else []
@@ -39,7 +40,7 @@ def prepare(check: bool) -> Outcome:
     if paths.read(layout.CACHE) != paths.directory():
         steps.append(f"make directory {layout.CACHE}")
     if not check:
-        traces.keep()
+        traces.keep(made)
         traces.keep_package(installed)
         paths.put(layout.CACHE, paths.directory())
     return Outcome(bool(steps), steps, [])
@@ -76,12 +77,12 @@ def present(
         for operation in operations:
             change.finish(operation)
         return outcome
-    traces.keep()
-    change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from), after)
+    traces.keep(settings.layout)
+    change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from, settings.layout), after)
     return outcome._replace(guarded=True)
 
 
-def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str) -> guard.Before:
+def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str, made: Layout) -> guard.Before:
     """What the guard puts back."""
     was = {path: seen.at(path) for path in change.touched(operations) if path != layout.SHARED_MEMORY}
     for operation in operations:
@@ -93,11 +94,11 @@ def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str) ->
             "active": seen.unit(name).state in _RUNNING,
             "enabled": seen.unit(name).enabled or os.path.lexists(f"{layout.WANTS}/{name}"),
         }
-        for name in layout.UNITS
+        for name in made.units
     }
     # The start script of the unit makes the packet filter rules, and its end leaves them: what was active is started
     # again and makes its own. Until then nothing must be captured.
-    first: list[t.Sequence[str]] = [("systemctl", "stop", *reversed(layout.UNITS)), chains.REMOVE]
+    first: list[t.Sequence[str]] = [("systemctl", "stop", *reversed(made.units)), *map(chains.remove, made.filters)]
     if upgraded_from and traces.package_version(traces.previous()) == upgraded_from:
         first.append(install_previous())
     return guard.Before(was, units, first)

@@ -1,27 +1,45 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packet filter chains that the sidecar's scripts make, and how they go. Private to the collection.
+"""The packet filter chains that the sidecar makes, and how they go. Private to the collection.
 
 Chains are found by a text for sh and awk and not by Python: the guard's script uses it as well, and needs no Python.
 """
 
 from __future__ import annotations
 
+import typing as t
+
 from ..._host import commands
 
+Chains = t.Mapping[str, t.Sequence[str]]
 # Chains that istio-iptables.sh makes, per table; rules in other chains lead to them.
 OWN_CHAINS = {
     "nat": ("ISTIO_INBOUND", "ISTIO_OUTPUT", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT"),
     "mangle": ("ISTIO_INBOUND", "ISTIO_DIVERT", "ISTIO_TPROXY"),
 }
+# Those of an agent that writes its rules itself, into one of the two kinds of tables.
+_OF_AGENT = (
+    "ISTIO_INBOUND",
+    "ISTIO_OUTPUT",
+    "ISTIO_REDIRECT",
+    "ISTIO_IN_REDIRECT",
+    "ISTIO_DIVERT",
+    "ISTIO_TPROXY",
+    "ISTIO_DROP",
+    "ISTIO_OUTPUT_DNS",
+)
+AGENT_CHAINS = dict.fromkeys(("raw", "mangle", "nat", "filter"), _OF_AGENT)
+SCRIPTS_FILTER = "iptables"
 
-# Reads what iptables-save prints, and prints what iptables-restore --noflush takes: nothing without such chains.
-# All chains of a table are emptied before the first is deleted: they refer to each other.
-AWK = (
-    'BEGIN { split("'
-    + " ".join(f"{table}/{chain}" for table, chains in OWN_CHAINS.items() for chain in chains)
-    + r"""", names, " "); for (i in names) own[names[i]] = 1 }
+
+def awk(own: Chains) -> str:
+    """Reads what iptables-save prints, and prints what iptables-restore --noflush takes: nothing without such chains.
+    All chains of a table are emptied before the first is deleted: they refer to each other."""
+    return (
+        'BEGIN { split("'
+        + " ".join(f"{table}/{chain}" for table, chains in own.items() for chain in chains)
+        + r"""", names, " "); for (i in names) own[names[i]] = 1 }
 function flush_table() {
   if (chains == "") return
   printf "*%s\n%s", table, jumps
@@ -39,13 +57,19 @@ function flush_table() {
 }
 /^COMMIT/ { flush_table() }
 """
-)
-_FIND = f"iptables-save 2>/dev/null | awk '{AWK}'"
-# For the guard's script.
-REMOVE = ("sh", "-c", f"{_FIND} | iptables-restore --noflush -w 10")
-RESTORE = ("iptables-restore", "--noflush", "-w", "10")
+    )
 
 
-def removal() -> str:
+def _find(program: str) -> str:
+    own = OWN_CHAINS if program == SCRIPTS_FILTER else AGENT_CHAINS
+    return f"{program}-save 2>/dev/null | awk '{awk(own)}'"
+
+
+def remove(program: str = SCRIPTS_FILTER) -> tuple[str, str, str]:
+    """For the guard's script; C(program) is iptables, or one of the two that it may stand for."""
+    return "sh", "-c", f"{_find(program)} | {program}-restore --noflush -w 10"
+
+
+def removal(program: str = SCRIPTS_FILTER) -> str:
     """Input of iptables-restore that takes the chains out, all of a table or none; empty if there are none."""
-    return commands.must(["sh", "-c", _FIND])
+    return commands.must(["sh", "-c", _find(program)])

@@ -10,12 +10,13 @@ import dataclasses
 import os
 import typing as t
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 from ..._host import accounts, addresses, packages, paths, systemd
 from ..._host.paths import PathState
 from ..._host.systemd import UnitState
 from . import admin, envoy, layout
+from .layout import Layout
 from .settings import Settings
 
 ADMIN = "http://127.0.0.1:15000"
@@ -30,7 +31,7 @@ class Seen:
     account: bool = False
     # The VM's address as pods reach it.
     address: str = ""
-    # The two files of settings with their content, Envoy's memory without.
+    # The files that the role puts in place with their content, Envoy's memory without.
     paths: t.Mapping[str, PathState] = dataclasses.field(default_factory=dict)
     # Owner and mode of what is below the sidecar's home and belongs to another account.
     foreign: t.Mapping[str, PathState] = dataclasses.field(default_factory=dict)
@@ -38,8 +39,10 @@ class Seen:
     # Settings and package that came after the sidecar's start.
     newer: t.Sequence[str] = ()
     envoy_runs: bool = False
-    # What Envoy says, or why it says nothing.
+    # What Envoy or its agent says, or why it says nothing.
     envoy: str = ""
+    # Whether this host rotates logs.
+    rotates: bool = False
 
     def at(self, path: str) -> PathState:
         return self.paths.get(path, paths.NOTHING)
@@ -49,8 +52,10 @@ class Seen:
 
 
 def look(settings: Settings) -> Seen:
-    units = systemd.look(layout.UNITS)
-    seen = {path: paths.read(path) for path in (layout.CLUSTER_ENV, layout.SIDECAR_ENV)}
+    made = settings.layout
+    units = systemd.look(made.units)
+    files = [*settings.files, layout.LOGROTATE] if made.bootstrapped else made.settings
+    seen = {path: paths.read(path) for path in files}
     seen[layout.SHARED_MEMORY] = paths.read(layout.SHARED_MEMORY, content=False)
     account = accounts.exists(layout.USER)
     return Seen(
@@ -58,23 +63,24 @@ def look(settings: Settings) -> Seen:
         account=account,
         address=settings.address or addresses.source_of_route(settings.vip, _ADDRESS),
         paths=seen,
-        foreign=foreign_paths(layout.HOME, layout.USER) if account else {},
+        foreign=foreign_paths(layout.HOME, layout.USER, made.settings) if account else {},
         units=units,
-        newer=newer_settings(units[layout.SIDECAR_UNIT].since),
+        newer=newer_settings(units[layout.SIDECAR_UNIT].since, made.settings),
         envoy_runs=runs("envoy"),
-        envoy=envoy_state(),
+        envoy=state_of(made),
+        rotates=os.path.isdir(os.path.dirname(layout.LOGROTATE)),
     )
 
 
-def foreign_paths(top: str, user: str) -> dict[str, PathState]:
-    """What does not belong to the account; the two files of settings are looked after by themselves."""
+def foreign_paths(top: str, user: str, settings: t.Sequence[str]) -> dict[str, PathState]:
+    """What does not belong to the account; the files of settings are looked after by themselves."""
     uid = accounts.uid_of(user)
     every = [top]
     for parent, folders, names in os.walk(top):
         every += [os.path.join(parent, name) for name in folders + names]
     found = {}
     for path in every:
-        if path not in (layout.CLUSTER_ENV, layout.SIDECAR_ENV) and _other_owner(path, uid):
+        if path not in settings and _other_owner(path, uid):
             found[path] = paths.read(path, content=False)
     return found
 
@@ -86,14 +92,13 @@ def _other_owner(path: str, uid: int) -> bool:
         return False
 
 
-def newer_settings(since: float) -> tuple[str, ...]:
+def newer_settings(since: float, settings: t.Sequence[str]) -> tuple[str, ...]:
     """A run that was cut before its restart left a sidecar that is older than its settings."""
     if not since:
         return ()
-    found = [layout.PACKAGE_LIST]
-    if os.path.isdir(layout.ENV_DIR):
-        names = sorted(name for name in os.listdir(layout.ENV_DIR) if name.endswith(".env"))
-        found = [*(os.path.join(layout.ENV_DIR, name) for name in names), *found]
+    names = os.listdir(layout.ENV_DIR) if os.path.isdir(layout.ENV_DIR) else []
+    every = {os.path.join(layout.ENV_DIR, name) for name in names if name.endswith(".env")}
+    found = [*sorted({*every, *settings}), layout.PACKAGE_LIST]
     return tuple(path for path in found if os.path.isfile(path) and os.stat(path).st_mtime > since)
 
 
@@ -105,6 +110,22 @@ def runs(name: str) -> bool:
             if entry.isdigit() and Path(f"/proc/{entry}/comm").read_text().strip() == name:
                 return True
     return False
+
+
+def state_of(made: Layout) -> str:
+    """LIVE once the sidecar works; otherwise what is known of it."""
+    return ready_state(made.ready) if made.ready else envoy_state()
+
+
+def ready_state(page: str, timeout: float = 5) -> str:
+    """LIVE once the agent says so: Envoy has its first configuration, and the agent its table of names."""
+    try:
+        admin.reader(page, timeout)("")
+        return LIVE
+    except HTTPError as exc:
+        return f"not ready ({exc.code}: {exc.reason})"
+    except (URLError, OSError) as exc:
+        return f"silent ({page}: {getattr(exc, 'reason', exc)})"
 
 
 def envoy_state(base: str = ADMIN, timeout: float = 5) -> str:

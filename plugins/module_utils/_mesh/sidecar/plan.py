@@ -15,6 +15,7 @@ from ..._host.change import Operation, Put, Reread, Unit
 from ..._host.errors import HostError
 from ..._host.paths import PathState
 from . import layout, look
+from .layout import Layout
 from .look import Seen
 from .settings import Settings
 
@@ -43,19 +44,20 @@ class Await:
 
     timeout: int
     istio_namespace: str
+    made: Layout
 
     def __str__(self) -> str:
         return "wait until Envoy has its configuration"
 
     def run(self) -> t.Iterator[None]:
         end = time.monotonic() + self.timeout
-        said = look.envoy_state()
+        said = look.state_of(self.made)
         while said != look.LIVE and time.monotonic() < end:
             # The guard waits less than this may take.
             yield
             time.sleep(0.5)
-            said = look.envoy_state()
-        states = {name: state.state for name, state in systemd.look(layout.UNITS).items()}
+            said = look.state_of(self.made)
+        states = {name: state.state for name, state in systemd.look(self.made.units).items()}
         if said != look.LIVE or set(states.values()) != {"active"}:
             raise HostError(self.failure(said, states))
 
@@ -63,31 +65,32 @@ class Await:
         units = ", ".join(f"{name} is {state}" for name, state in states.items())
         return (
             f"the sidecar does not work after {self.timeout} s: Envoy is {said}; {units}. Next, on that host: "
-            "journalctl -u istio -u istio-auth-node-agent -n 50; tail -n 50 /var/log/istio/istio.log; "
-            f"host istio-pilot.{self.istio_namespace}"
+            + self.made.hint.format(istio_namespace=self.istio_namespace)
         )
 
 
 def plan(seen: Seen, settings: Settings, restart: bool = False) -> list[Operation]:
     """In order. ``restart``: something that is not looked at here has changed, the identity."""
-    operations: list[Operation] = list(_files(seen, settings))
-    restart = restart or bool(operations) or bool(seen.newer) or not seen.version
+    made = settings.layout
+    files = list(_bootstrapped(seen, settings) if made.bootstrapped else _files(seen, settings))
+    operations: list[Operation] = [*files]
+    restart = restart or any(made.is_setting(put.path) for put in files) or bool(seen.newer) or not seen.version
     if seen.foreign:
         operations.append(Own(tuple(seen.foreign)))
     if restart:
         operations.append(Reread())
-    operations += [Unit("enable", name) for name in layout.UNITS if not seen.unit(name).enabled]
+    operations += [Unit("enable", name) for name in made.units if not seen.unit(name).enabled]
     memory = seen.at(layout.SHARED_MEMORY)
     if memory.kind != paths.ABSENT and memory.owner != layout.USER and not seen.envoy_runs:
         # An earlier sidecar's account is gone, or its number belongs to another one by now: Envoy could not replace its
         # file, and would not start.
         operations.append(Put(layout.SHARED_MEMORY, paths.NOTHING))
     if restart:
-        operations += [Unit("restart", name) for name in layout.UNITS]
+        operations += [Unit("restart", name) for name in made.units]
     else:
-        operations += [Unit("start", name) for name in layout.UNITS if not seen.unit(name).active]
+        operations += [Unit("start", name) for name in made.units if not seen.unit(name).active]
     if operations or seen.envoy != look.LIVE:
-        operations.append(Await(settings.timeout, settings.istio_namespace))
+        operations.append(Await(settings.timeout, settings.istio_namespace, made))
     return operations
 
 
@@ -99,6 +102,29 @@ def _files(seen: Seen, settings: Settings) -> t.Iterator[Put]:
     ):
         content = text.encode("utf-8", "surrogateescape")
         wanted = PathState(paths.FILE, layout.USER, layout.USER, "0644", content)
+        if seen.at(path) != wanted:
+            yield Put(path, wanted)
+
+
+LOGROTATE_TEXT = f"""\
+# Managed by mesh.expansion.
+{layout.LOGS}/*.log {{
+    su {layout.USER} {layout.USER}
+    daily
+    maxsize 50M
+    rotate 7
+    compress
+    missingok
+    notifempty
+    # The sidecar keeps its files open.
+    copytruncate
+}}
+"""
+
+
+def _bootstrapped(seen: Seen, settings: Settings) -> t.Iterator[Put]:
+    logrotate = {layout.LOGROTATE: paths.text_file(LOGROTATE_TEXT)} if seen.rotates else {}
+    for path, wanted in {**settings.files, **logrotate}.items():
         if seen.at(path) != wanted:
             yield Put(path, wanted)
 

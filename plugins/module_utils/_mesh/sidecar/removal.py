@@ -10,15 +10,18 @@ import os
 import re
 import typing as t
 
-from ..._host import accounts, commands, paths
+from ..._host import accounts, commands, paths, systemd
 from ..._host.change import Operation, Program, Put, Reread, Unit
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
-from . import chains, layout
+from ..bootstrap import hosts
+from . import chains, layout, traces
 
 # apt waits this long for another one.
 _LOCK = "DPkg::Lock::Timeout=120"
 _SECONDS = 600
+# Of all layouts; the one that starts last is stopped first.
+_UNITS = (layout.SIDECAR_UNIT, layout.AGENT_UNIT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +32,27 @@ class Present:
     # Installed, or something of it stayed when an earlier removal was cut.
     traces: bool
     account: bool
-    # Input of iptables-restore that removes the chains.
-    chains: str
+    # Those of our units that systemd knows.
+    units: t.Sequence[str]
+    # The programs of the packet filter in whose tables there are chains of the sidecar.
+    filters: t.Sequence[str]
     programs: PathState
     paths: t.Sequence[str]
+    # The hosts file, and what it is to be; unless there is nothing of ours in it.
+    hosts: Put | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Uncapture:
+    """Take out the chains that are still there: a sidecar may have done so at its end."""
+
+    program: str
+
+    def __str__(self) -> str:
+        return f"remove the chains of {layout.PACKAGE} ({self.program})"
+
+    def run(self) -> None:
+        commands.must(chains.remove(self.program))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,20 +97,44 @@ def look_at(footprint: Footprint) -> Present:
         installed=status == "installed",
         traces=status not in ("", "not-installed"),
         account=accounts.exists(layout.USER),
-        chains=chains.removal(),
+        units=[name for name, unit in systemd.look(_UNITS).items() if unit.loaded],
+        filters=[name for name in traces.filters(footprint) if chains.removal(name)],
         programs=paths.read(layout.PROGRAMS),
-        paths=[path for path in layout.PATHS if not footprint.existed(path) and os.path.lexists(path)],
+        paths=[path for path in _ours(footprint) if os.path.lexists(path)],
+        hosts=_hosts_back(footprint),
     )
+
+
+def _ours(was: Footprint) -> list[str]:
+    """What a sidecar of this host never touched is not in its footprint."""
+    every = (*layout.PATHS, *layout.TOKEN_PATHS)
+    return [path for path in every if path in was.paths and not was.existed(path)]
+
+
+def _hosts_back(was: Footprint) -> Put | None:
+    """As it was; lines that somebody else put into it since then stay."""
+    path = traces.hosts_file()
+    before, now = was.paths.get(path), paths.read(path)
+    if before is None or now.content is None:
+        return None
+    text = (now.content or b"").decode("utf-8", "surrogateescape")
+    without = hosts.without_line(text)
+    if without == text:
+        return None
+    content = without.encode("utf-8", "surrogateescape")
+    same = content.rstrip(b"\r\n") == (before.content or b"").rstrip(b"\r\n")
+    return Put(path, before if same else dataclasses.replace(now, content=content, mtime=0))
 
 
 def plan(found: Present, was: Footprint) -> list[Operation]:
     """In order: nothing runs, nothing is captured, then what they are made of goes."""
     operations: list[Operation] = []
     if found.installed:
-        for name in reversed(layout.UNITS):
+        for name in found.units:
             operations += [Unit("stop", name), Unit("disable", name)]
-    if found.chains:
-        operations.append(Program(chains.RESTORE, found.chains))
+    operations += map(Uncapture, found.filters)
+    if found.hosts:
+        operations.append(found.hosts)
     if found.traces and layout.PACKAGE not in was.packages:
         operations.append(Purge())
     operations.append(PurgeUnneeded(was.packages))

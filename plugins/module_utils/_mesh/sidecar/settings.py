@@ -9,10 +9,13 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from ..._host.paths import PathState
+from .. import generations
 from ..errors import MeshError
 from ..options import given
-from . import bootstrap
+from . import bootstrap, layout
 from .bootstrap import BootstrapError
+from .layout import Layout
 
 _ROLE_PREFIX = "istio_sidecar_"
 
@@ -40,11 +43,14 @@ class Settings:
     management_ports: t.Sequence[int] = (22,)
     extra_env: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     timeout: int = 60
+    layout: Layout = layout.AGENT_AND_PROXY
+    # Of a layout that is bootstrapped: what istio_vm_bootstrap has made, by path.
+    files: t.Mapping[str, PathState] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
         """Everything that is wrong is found here, before anything is looked at."""
-        made = cls(**given(cls, options))
+        made = cls(**{**given(cls, options), "layout": layout_of(options), "files": _files(options.get("files") or [])})
         made.check()
         return made
 
@@ -98,9 +104,27 @@ class Settings:
         return bootstrap.edit_env(text, self.sidecar_env(address), list(self.cluster_env()))
 
 
+def layout_of(options: t.Mapping[str, t.Any]) -> Layout:
+    return generations.generation(options.get("generation") or generations.DEFAULT).sidecar
+
+
+def _files(given: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, PathState]:
+    """As the module istio_vm_bootstrap returns them."""
+    found = {}
+    for file in given:
+        try:
+            found[str(file["path"])] = PathState.from_dict(file)
+        except (KeyError, TypeError, ValueError) as exc:
+            raise SettingsError(
+                f"files has an entry without {exc}: pass what mesh.expansion.istio_vm_bootstrap returned under files."
+            ) from None
+    return found
+
+
 def argument_spec() -> dict[str, t.Any]:
     """The options that both modules of the role have."""
     return {
+        "generation": {"type": "str", "default": generations.DEFAULT},
         "vip": {"type": "str"},
         "service_cidr": {"type": "str"},
         "istio_namespace": {"type": "str", "default": "istio-system"},

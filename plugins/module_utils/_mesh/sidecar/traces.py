@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import glob
 import json
 import os
@@ -18,6 +19,10 @@ from ..._host.errors import HostError
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
 from . import layout
+from .layout import Layout
+
+# Of a footprint: the packet filter's programs, where they are not those of the first layout.
+FILTERS = "filters"
 
 
 def _old_path() -> str:
@@ -53,21 +58,50 @@ def from_old(text: str) -> Footprint:
     )
 
 
-def take() -> Footprint:
+def take(made: Layout) -> Footprint:
     """Of a host that the role has not changed yet. Keys are looked at, not read."""
-    return Footprint(
+    was = Footprint(
         role=layout.ROLE,
-        paths={path: paths.read(path, content=False) for path in layout.PATHS},
         packages=tuple(packages.installed()),
         accounts={layout.USER: accounts.exists(layout.USER)},
     )
+    return extend(was, made)
 
 
-def keep() -> bool:
+def extend(was: Footprint, made: Layout) -> Footprint:
+    """With what a sidecar of this layout touches; what one of another layout touched was before that."""
+    now = {path: paths.read(path, content=False) for path in made.paths if path not in was.paths}
+    if not made.bootstrapped:
+        return dataclasses.replace(was, paths={**now, **was.paths})
+    hosts = hosts_file()
+    if hosts not in was.paths:
+        now[hosts] = paths.read(hosts)
+    return dataclasses.replace(was, paths={**now, **was.paths}, more={**was.more, FILTERS: _with(was, made)})
+
+
+def _with(was: Footprint, made: Layout) -> list[str]:
+    # Without such a record, the layout that has none was the first.
+    before = was.more.get(FILTERS) or (layout.AGENT_AND_PROXY.filters if was.paths else ())
+    return list(dict.fromkeys([*before, *made.filters]))
+
+
+def filters(was: Footprint) -> t.Sequence[str]:
+    """The programs of the packet filter that the sidecars of this host used."""
+    return was.more.get(FILTERS) or layout.AGENT_AND_PROXY.filters
+
+
+def hosts_file() -> str:
+    """A link stays one: what it leads to is edited."""
+    return os.path.realpath(layout.HOSTS)
+
+
+def keep(made: Layout) -> bool:
     """Write the footprint unless it is there; whether it had to be."""
-    if footprint.load(layout.ROLE) is not None:
+    there = footprint.load(layout.ROLE)
+    whole = extend(known() or take(made), made)
+    if there == whole:
         return False
-    footprint.save(known() or take())
+    footprint.save(whole)
     paths.put(_old_path(), paths.NOTHING)
     return True
 

@@ -122,6 +122,16 @@ def test_check_and_real_runs_agree(cluster: Cluster, site: Site) -> None:
     assert len(cluster.tokens) == 1
 
 
+def test_a_group_that_only_a_real_run_makes(cluster: Cluster, site: Site) -> None:
+    cluster.objects[GROUPS] = {"items": []}
+    del cluster.objects[f"{GROUPS}/web"]
+    check = site.run(args=("--check", "-v"))
+    assert (check.returncode, cluster.tokens, modes(site, 0)) == (0, [], {"etc/hosts": 0o644}), check.stdout
+    assert "changed=1" in check.stdout
+    assert "WorkloadGroup web in namespace default does not exist" in check.stdout
+    assert site.run().returncode != 0
+
+
 def test_a_token_of_an_account_that_was_made_anew_is_replaced(cluster: Cluster, site: Site) -> None:
     site.run()
     cluster.objects[ACCOUNT]["metadata"]["uid"] = "another"

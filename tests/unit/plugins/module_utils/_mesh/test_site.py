@@ -259,3 +259,31 @@ def test_names_that_a_vm_s_resolver_must_know() -> None:
         {"name": "istio-pilot.mesh.svc.corp.example"},
         {"name": "example.com"},
     ]
+
+
+def test_what_only_an_istiod_needs() -> None:
+    found = parsed({"mesh_control_plane": "istiod", "mesh_verify_server": "http://web.shop:80/"})
+    assert "mesh_verify_server" not in {problem.variable for problem in found.problems}
+    values = {name: parts.value_of(parts.part(name), found) for name in ("identity", "dns_mode", "server", "revision")}
+    assert values == {"identity": "token", "dns_mode": "capture", "server": "http://web.shop:80/", "revision": ""}
+    assert parts.value_of(parts.part("identity"), parsed()) == "secret"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("mesh_verify_server", "https://web", "'https://web' is no URL of a Service. Write it as http://NAME"),
+        ("mesh_verify_server", "web:80", "is no URL of a Service"),
+        ("mesh_certificate_ttl", "3 days", "'3 days' is no duration. Write hours, minutes and seconds, such as 72h"),
+        ("mesh_certificate_ttl", "72", "'72' is no duration"),
+    ],
+)
+def test_what_an_istiod_could_not_use(variable: str, value: str, words: str) -> None:
+    (problem,) = parsed({variable: value}).problems
+    assert problem.variable == variable
+    assert words in problem.text
+
+
+@pytest.mark.parametrize("value", ["72h", "1h30m", "90m", "60s"])
+def test_durations(value: str) -> None:
+    assert parsed({"mesh_certificate_ttl": value}).problems == ()

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import proxy_config, texts
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import hosts, proxy_config, texts
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.errors import BootstrapError
 
 from tests.unit.plugins.istiod_objects import HOST, VIP, control_plane, group, options
@@ -123,15 +123,15 @@ def test_the_mesh_file_is_yaml_in_a_stable_order() -> None:
     ],
 )
 def test_hosts_file(before: str, after: str) -> None:
-    assert texts.hosts_text(before, VIP, HOST, "/etc/hosts") == after
-    assert texts.hosts_text(after, VIP, HOST, "/etc/hosts") == after
+    assert hosts.with_line(before, VIP, HOST, "/etc/hosts") == after
+    assert hosts.with_line(after, VIP, HOST, "/etc/hosts") == after
 
 
 def test_a_line_of_somebody_else_with_another_address_is_named() -> None:
     with pytest.raises(BootstrapError, match=f"/etc/hosts, line 2, says that {HOST} is 10.0.0.1, not {VIP}"):
-        texts.hosts_text(f"\n10.0.0.1 {HOST}\n", VIP, HOST, "/etc/hosts")
+        hosts.with_line(f"\n10.0.0.1 {HOST}\n", VIP, HOST, "/etc/hosts")
 
 
 def test_hosts_file_without_ours_is_as_before() -> None:
     before = "127.0.0.1 localhost\n\n# end\n"
-    assert texts.hosts_without(texts.hosts_text(before, "2001:db8::1", HOST, "x")) == before
+    assert hosts.without_line(hosts.with_line(before, "2001:db8::1", HOST, "x")) == before

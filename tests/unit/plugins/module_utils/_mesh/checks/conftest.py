@@ -100,7 +100,7 @@ def healthy(wanted: Wanted) -> Seen:
         version="1.0.5",
         account=True,
         address=ADDRESS,
-        units=dict.fromkeys(layout.UNITS, RUNNING),
+        units=dict.fromkeys(layout.AGENT_AND_PROXY.units, RUNNING),
         envoy_runs=True,
         envoy=sidecar_look.LIVE,
     )

@@ -31,8 +31,13 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         "CACHE",
         "PACKAGE_LIST",
         "SHARED_MEMORY",
+        "MESH_CONFIG",
+        "MESH_CONFIG_LINKED",
+        "HOSTS",
+        "LOGROTATE",
     ):
         monkeypatch.setattr(layout, name, f"{tmp_path}{getattr(layout, name)}")
     monkeypatch.setattr(layout, "WANTS", f"{tmp_path}{layout.WANTS}")
-    monkeypatch.setattr(layout, "PATHS", tuple(f"{tmp_path}{path}" for path in layout.PATHS))
+    for name in ("PATHS", "TOKEN_PATHS"):
+        monkeypatch.setattr(layout, name, tuple(f"{tmp_path}{path}" for path in getattr(layout, name)))
     return made

@@ -21,6 +21,7 @@ from tests.unit.plugins.fake_host import Host
 from tests.unit.plugins.modules.test_preflight_probes import deb
 
 SETTINGS = Settings("192.0.2.62", "10.96.0.0/12", address="192.0.2.81", services=[{"name": "web", "port": 9080}])
+MADE = layout.AGENT_AND_PROXY
 PACKAGE_ENV = "# the package's\n"
 UNIT = "LoadState=loaded\\nActiveState={0}\\nUnitFileState={1}\\nActiveEnterTimestamp=Fri 2026-11-27 17:20:00 UTC\\n"
 
@@ -65,7 +66,7 @@ def test_a_first_run_and_a_second_one(installed: Host) -> None:
     assert Path(layout.CLUSTER_ENV).read_text() == SETTINGS.cluster_text()
     assert Path(layout.SIDECAR_ENV).read_text() == SETTINGS.sidecar_text(PACKAGE_ENV, "192.0.2.81")
     calls = installed.calls()
-    agent, sidecar = (calls.index(f"systemctl restart -- {unit}") for unit in layout.UNITS)
+    agent, sidecar = (calls.index(f"systemctl restart -- {unit}") for unit in MADE.units)
     assert agent < sidecar
     assert footprint.load(layout.ROLE) is not None
     assert guard.confirm(layout.ROLE)
@@ -164,7 +165,7 @@ def test_killed_after_an_operation_both_ways_lead_out(number: int, installed: Ho
     with pytest.raises(Killed):
         present(after=kill)
     (installed.root / "runs").unlink(missing_ok=True)
-    assert apply.prepare(check=True).operations[0] == apply.CUT
+    assert apply.prepare(MADE, check=True).operations[0] == apply.CUT
     completed = present()
     assert completed.operations == [apply.CUT, *planned]
     assert Path(layout.SIDECAR_ENV).read_text() == SETTINGS.sidecar_text(PACKAGE_ENV, "192.0.2.81")
@@ -172,15 +173,15 @@ def test_killed_after_an_operation_both_ways_lead_out(number: int, installed: Ho
 
 
 def test_before_a_package_is_fetched(installed: Host) -> None:
-    assert apply.prepare(check=True).changed
+    assert apply.prepare(MADE, check=True).changed
     assert not os.path.exists(layout.CACHE)
-    assert apply.prepare(check=False).changed
+    assert apply.prepare(MADE, check=False).changed
     assert oct(os.stat(layout.CACHE).st_mode)[-3:] == "755"
     kept = footprint.load(layout.ROLE)
     assert kept is not None
     assert not kept.existed(layout.CACHE)
     assert kept.packages == ("istio-sidecar",)
-    assert not apply.prepare(check=False).changed
+    assert not apply.prepare(MADE, check=False).changed
 
 
 def put_package(path: str, version: str) -> None:
@@ -192,22 +193,22 @@ def test_the_guard_puts_the_package_of_before_back_after_an_upgrade_only(install
     put_package(traces.previous(), "1.0.4")
     again = ("dpkg", "--force-confdef", "--force-confold", "--install", traces.previous())
     seen = look.look(SETTINGS)
-    assert again in apply.before(seen, [], "1.0.4").first
-    assert again not in apply.before(seen, [], "").first
-    assert again not in apply.before(seen, [], "1.0.3").first
+    assert again in apply.before(seen, [], "1.0.4", MADE).first
+    assert again not in apply.before(seen, [], "", MADE).first
+    assert again not in apply.before(seen, [], "1.0.3", MADE).first
 
 
 def test_a_unit_that_was_about_to_start_goes_on(installed: Host) -> None:
     units(installed, "activating", "enabled")
-    was = apply.before(look.look(SETTINGS), [], "").units
-    assert was == dict.fromkeys(layout.UNITS, {"active": True, "enabled": True})
+    was = apply.before(look.look(SETTINGS), [], "", MADE).units
+    assert was == dict.fromkeys(MADE.units, {"active": True, "enabled": True})
 
 
 def test_a_package_without_units_does_not_make_them_forgotten(installed: Host) -> None:
     units(installed, "active", "")
     os.makedirs(layout.WANTS)
     os.symlink("/lib/systemd/system/gone", f"{layout.WANTS}/{layout.SIDECAR_UNIT}")
-    was = apply.before(look.look(SETTINGS), [], "").units
+    was = apply.before(look.look(SETTINGS), [], "", MADE).units
     assert was[layout.SIDECAR_UNIT] == {"active": True, "enabled": True}
     assert was[layout.AGENT_UNIT] == {"active": True, "enabled": False}
 
@@ -227,7 +228,7 @@ def test_removal_forgets_last_and_twice_is_once(installed: Host, monkeypatch: py
     installed.program("apt-get")
     installed.program("userdel")
     monkeypatch.setattr(accounts, "exists", lambda _name: False)
-    apply.prepare(check=False)
+    apply.prepare(MADE, check=False)
     present()
     assert apply.absent(check=True).changed
     assert os.path.exists(layout.CACHE)

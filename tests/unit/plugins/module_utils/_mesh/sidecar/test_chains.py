@@ -82,7 +82,7 @@ def test_a_host_without_a_packet_filter_has_no_chains(host: Host) -> None:
 def test_the_guard_s_program_removes_them_at_once(host: Host) -> None:
     saved(host, SAVED)
     host.program("iptables-restore", f"cat > {host.root}/restored")
-    commands.must(chains.REMOVE)
+    commands.must(chains.remove())
     assert (host.root / "restored").read_text() == REMOVAL
     assert "iptables-restore --noflush -w 10" in host.calls()
 
@@ -91,5 +91,5 @@ def test_it_survives_the_quotes_of_the_guard_s_script(host: Host) -> None:
     saved(host, SAVED)
     host.program("iptables-restore", f"cat > {host.root}/restored")
     environment = {"PATH": f"{host.root}/bin:/usr/bin:/bin"}
-    subprocess.run(["/bin/sh", "-c", shlex.join(chains.REMOVE)], env=environment, check=True, timeout=10)
+    subprocess.run(["/bin/sh", "-c", shlex.join(chains.remove())], env=environment, check=True, timeout=10)
     assert (host.root / "restored").read_text() == REMOVAL

@@ -73,21 +73,23 @@ def test_a_host_without_a_route_says_what_to_set(host: Host) -> None:
 
 
 def test_what_belongs_to_others_except_the_settings(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = layout.AGENT_AND_PROXY.settings
     os.makedirs(f"{layout.HOME}/proxy")
     os.makedirs(layout.ENV_DIR)
     for path in (layout.SIDECAR_ENV, f"{layout.HOME}/proxy/x"):
         Path(path).write_text("content that nobody reads")
     os.symlink("/nowhere", f"{layout.HOME}/proxy/link")
-    assert look.foreign_paths(layout.HOME, USER) == {}
+    assert look.foreign_paths(layout.HOME, USER, settings) == {}
 
     monkeypatch.setattr(look.accounts, "uid_of", lambda _name: os.getuid() + 1)
-    found = look.foreign_paths(layout.HOME, "another")
+    found = look.foreign_paths(layout.HOME, "another", settings)
     below = ["", "/envoy", "/proxy", "/proxy/link", "/proxy/x"]
     assert sorted(found) == [f"{layout.HOME}{name}" for name in below]
     assert found[f"{layout.HOME}/proxy/x"].content is None
 
 
 def test_settings_that_came_after_the_start(host: Host) -> None:
+    settings = layout.AGENT_AND_PROXY.settings
     os.makedirs(layout.ENV_DIR)
     os.makedirs(os.path.dirname(layout.PACKAGE_LIST))
     more = f"{layout.ENV_DIR}/extra.env"
@@ -101,9 +103,9 @@ def test_settings_that_came_after_the_start(host: Host) -> None:
     for path, later in places.items():
         Path(path).write_text("")
         os.utime(path, (STARTED + later, STARTED + later))
-    assert look.newer_settings(STARTED) == (more, layout.PACKAGE_LIST)
+    assert look.newer_settings(STARTED, settings) == (more, layout.PACKAGE_LIST)
     # What does not run is started with them anyway.
-    assert look.newer_settings(0.0) == ()
+    assert look.newer_settings(0.0, settings) == ()
 
 
 def test_processes_by_name() -> None:

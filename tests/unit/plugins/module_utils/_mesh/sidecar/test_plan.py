@@ -17,6 +17,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.look 
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings
 
 SETTINGS = Settings(vip="192.0.2.62", service_cidr="10.96.0.0/12", services=[{"name": "web", "port": 9080}])
+MADE = layout.AGENT_AND_PROXY
 ADDRESS = "192.0.2.81"
 WAIT = "wait until Envoy has its configuration"
 RESTARTS = [
@@ -40,7 +41,7 @@ DONE = Seen(
         layout.CLUSTER_ENV: settings_file(SETTINGS.cluster_text()),
         layout.SIDECAR_ENV: settings_file(SETTINGS.sidecar_text("# the package's\n", ADDRESS)),
     },
-    units=dict.fromkeys(layout.UNITS, RUNNING),
+    units=dict.fromkeys(MADE.units, RUNNING),
     envoy_runs=True,
     envoy=look.LIVE,
 )
@@ -64,7 +65,7 @@ def test_a_new_package_gets_everything_in_order() -> None:
         account=True,
         address=ADDRESS,
         paths={layout.SIDECAR_ENV: settings_file("# the package's\n")},
-        units=dict.fromkeys(layout.UNITS, UnitState(loaded=True, state="inactive")),
+        units=dict.fromkeys(MADE.units, UnitState(loaded=True, state="inactive")),
         foreign={"/var/lib/istio": paths.directory(), "/var/lib/istio/proxy": paths.directory()},
         envoy="silent",
     )
@@ -140,7 +141,7 @@ class Clock:
 
 def test_waiting_ends_with_envoy_and_keeps_the_guard_away(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, ["silent"] * 60 + ["LIVE"])
-    pauses = list(plan.Await(60, "istio-system").run())
+    pauses = list(plan.Await(60, "istio-system", MADE).run())
     assert clock.now == 30
     # In each of them the guard's timer is put off when it has to be.
     assert len(pauses) == 60
@@ -149,7 +150,7 @@ def test_waiting_ends_with_envoy_and_keeps_the_guard_away(monkeypatch: pytest.Mo
 def test_an_envoy_that_never_comes_is_told_with_the_next_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch, ["PRE_INITIALIZING"])
     with pytest.raises(HostError) as caught:
-        list(plan.Await(20, "mesh").run())
+        list(plan.Await(20, "mesh", MADE).run())
     assert str(caught.value) == (
         "the sidecar does not work after 20 s: Envoy is PRE_INITIALIZING; istio-auth-node-agent.service is active, "
         "istio.service is active. Next, on that host: journalctl -u istio -u istio-auth-node-agent -n 50; "
@@ -162,4 +163,4 @@ def test_an_agent_that_fails_beside_a_live_envoy_is_a_failure(monkeypatch: pytes
     failed = {layout.AGENT_UNIT: UnitState(state="failed"), layout.SIDECAR_UNIT: RUNNING}
     monkeypatch.setattr(plan.systemd, "look", lambda _names: failed)
     with pytest.raises(HostError, match="Envoy is LIVE; istio-auth-node-agent.service is failed"):
-        list(plan.Await(20, "mesh").run())
+        list(plan.Await(20, "mesh", MADE).run())

@@ -41,18 +41,18 @@ def test_the_record_of_an_earlier_release_is_taken_over(host: Host) -> None:
     assert before.existed(layout.CERTS)
     assert not before.existed(layout.HOME)
     assert (before.accounts, before.packages) == ({USER: False}, ["bash", "iproute2"])
-    assert traces.keep()
+    assert traces.keep(layout.AGENT_AND_PROXY)
     assert not record.exists()
     kept = footprint.load(layout.ROLE)
     assert kept is not None
     assert [path for path in layout.PATHS if kept.existed(path)] == [layout.CERTS, f"{host.root}/var/log/istio"]
-    assert not traces.keep()
+    assert not traces.keep(layout.AGENT_AND_PROXY)
 
 
 def test_a_record_that_cannot_be_read_is_no_clean_host(host: Host) -> None:
     _old(host).write_text('{"paths": []')
     with pytest.raises(HostError, match="original.json cannot be read .*from a backup"):
-        traces.keep()
+        traces.keep(layout.AGENT_AND_PROXY)
     assert footprint.load(layout.ROLE) is None
 
 
@@ -60,7 +60,7 @@ def test_a_first_footprint_has_no_key(host: Host) -> None:
     host.program("dpkg-query", "printf 'installed bash 5\\n'")
     os.makedirs(layout.CERTS)
     Path(f"{layout.CERTS}/key.pem").write_text("PRIVATE")
-    assert traces.keep()
+    assert traces.keep(layout.AGENT_AND_PROXY)
     text = Path(footprint.path_of(layout.ROLE)).read_text()
     assert "PRIVATE" not in text
     kept = footprint.load(layout.ROLE)
@@ -69,7 +69,7 @@ def test_a_first_footprint_has_no_key(host: Host) -> None:
     assert (tuple(kept.packages), kept.accounts) == (("bash",), {USER: True})
     # What was before the role is never written anew.
     os.remove(f"{layout.CERTS}/key.pem")
-    assert not traces.keep()
+    assert not traces.keep(layout.AGENT_AND_PROXY)
     assert footprint.load(layout.ROLE) == kept
 
 
