@@ -29,13 +29,20 @@ def output(*command: str) -> str:
         return ""
 
 
-def units(*question: str) -> list[str]:
-    """Names of units. A systemd that is too busy to answer must not pass for one that has none."""
+def active_services() -> list[str]:
+    """A systemd that is too busy to answer must not pass for one that has none."""
     # Its clients wait 25 s by themselves.
     environment = {**os.environ, "SYSTEMD_BUS_TIMEOUT": "100s"}
-    command = ["systemctl", *question, "--no-legend", "--plain"]
+    command = ["systemctl", "list-units", "--type=service", "--state=active", "--no-legend", "--plain"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=True, env=environment)
     return sorted(line.split()[0] for line in done.stdout.splitlines())
+
+
+def enabled_units() -> list[str]:
+    """The links that enable them, until the next boot or for good; `systemctl list-unit-files` takes 3 to 13 s."""
+    roots = [Path("/etc/systemd/system"), Path("/run/systemd/system")]
+    links = [path for root in roots for path in root.rglob("*") if path.is_symlink()]
+    return sorted(f"{path} -> {os.readlink(path)}" for path in links)
 
 
 def describe(path: Path) -> str:
@@ -100,8 +107,8 @@ def main() -> None:
     state = {
         "files": files(),
         "packages": sorted(output("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").splitlines()),
-        "enabled units": units("list-unit-files", "--state=enabled"),
-        "active services": units("list-units", "--type=service", "--state=active"),
+        "enabled units": enabled_units(),
+        "active services": active_services(),
         "addresses": addresses(),
         "sysctls": sysctls(),
         "firewall": firewall(),

@@ -76,8 +76,6 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.hosts import registrations
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
 
 
 def mesh_registrations(
@@ -87,6 +85,10 @@ def mesh_registrations(
     plain_clients: bool = False,
     backend: str = "",
 ) -> list[dict[str, t.Any]]:
+    # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.hosts import registrations
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
+
     try:
         return registrations(hosts, namespace, service_account, plain_clients, backend)
     except RegistrationError as exc:

@@ -53,8 +53,6 @@ _value:
 
 import typing as t
 
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import findings
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.hosts import Rules
 from ansible_collections.mesh.expansion.plugins.plugin_utils import _variables
 from jinja2 import pass_context
 
@@ -70,6 +68,10 @@ def preflight_findings(
     packages: Json | None = None,
     rules: Json | None = None,
 ) -> list[str]:
+    # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import findings
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.hosts import Rules
+
     site = _variables.site(context, host)
     seen = {name: {**look} for name, look in looks.items()}
     for name in set(seen) & set(site.packages):

@@ -43,11 +43,6 @@ _value:
 
 import typing as t
 
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import (
-    required_access,
-    required_documents,
-    required_objects,
-)
 from ansible_collections.mesh.expansion.plugins.plugin_utils import _variables
 from jinja2 import pass_context
 
@@ -56,6 +51,13 @@ from jinja2 import pass_context
 def preflight_questions(
     context: t.Any, host: str, configmap: str, deployment: str
 ) -> dict[str, list[dict[str, t.Any]]]:
+    # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import (
+        required_access,
+        required_documents,
+        required_objects,
+    )
+
     site = _variables.site(context, host)
     configmap = configmap or site.generation.mesh_configmap
     deployment = deployment or site.generation.control_plane_deployment

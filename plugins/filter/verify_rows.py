@@ -84,19 +84,23 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+
+Results = t.Mapping[str, t.Any]
 
 
 def verify_rows(
     cluster: t.Any,
-    directors: rows.Results | None = None,
-    vms: rows.Results | None = None,
-    identities: rows.Results | None = None,
+    directors: Results | None = None,
+    vms: Results | None = None,
+    identities: Results | None = None,
     table: str = "the table is loaded",
     control_plane: str = generations.DEFAULT,
 ) -> list[dict[str, t.Any]]:
     """Judge what was seen."""
+    # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows
+
     try:
         generation = generations.generation(control_plane)
         judged = rows.rows(generation, cluster, directors or {}, vms or {}, identities or {}, table)

@@ -45,12 +45,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import table
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 
 
 def verify_table(rows: t.Any, control_plane: str = generations.DEFAULT) -> list[str]:
     """Show judged rows as lines."""
+    # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import table
+
     try:
         return table(generations.generation(control_plane), rows)
     except MeshError as exc:
