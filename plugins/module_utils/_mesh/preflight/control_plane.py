@@ -66,8 +66,13 @@ def _items(read: t.Sequence[JsonObject], kind: str, name: str = "") -> list[Json
     """The objects that an answer has; None when there is no answer."""
     for item in read:
         if item["kind"] == kind and item["name"] == name:
-            return item["items"] if item["state"] in ("ok", "missing") else None
+            return [_plain(found) for found in item["items"]] if item["state"] in ("ok", "missing") else None
     return None
+
+
+def _plain(found: JsonObject) -> JsonObject:
+    """With mappings of Python's own: those of a registered result cannot be compared."""
+    return {**found, **{key: dict(found[key]) for key in ("labels", "data", "template_labels")}}
 
 
 def _generation(site: Site, deployments: t.Sequence[JsonObject]) -> t.Iterator[str]:

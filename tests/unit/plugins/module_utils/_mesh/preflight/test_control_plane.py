@@ -89,10 +89,18 @@ def questions(of: sites.Site) -> tuple[list[dict[str, Any]], ...]:
     )
 
 
+class Registered(dict):
+    """As Ansible hands on what a task registered."""
+
+    def items(self) -> Any:
+        return (pair for pair in dict.items(self))
+
+
 def lines(store: FakeStore, of: sites.Site | None = None, client: FakeKube | None = None) -> list[str]:
     of = of or site()
     answers = inspect(client or FakeKube(store), *questions(of))
-    return cluster.cluster_findings(of, {"reachable": True, "error": "", **json.loads(json.dumps(answers))})
+    registered = json.loads(json.dumps(answers), object_hook=Registered)
+    return cluster.cluster_findings(of, {"reachable": True, "error": "", **registered})
 
 
 def line(store: FakeStore, pattern: str, **changes: Any) -> None:
