@@ -22,11 +22,17 @@ from lab.istio import packages
 Json = dict[str, Any]
 ROOT = config.repo_root()
 SERVER = "http://server.default:8080/"
-URL = f"http://{SITE.gateway}:{SITE.http_port}/istio/{packages.file_name(istio.VERSION)}"
+OLDER, NEWER = istio.PACKAGED[0], istio.PACKAGED[-1]
+
+
+def package(version: str) -> Json:
+    url = f"http://{SITE.gateway}:{SITE.http_port}/istio/{packages.file_name(version)}"
+    return {"istio_sidecar_package": url, "istio_sidecar_checksum": f"sha256:{url}.sha256"}
+
+
 VARIABLES: Json = {
     "istio_sidecar_control_plane": "istiod",
-    "istio_sidecar_package": URL,
-    "istio_sidecar_checksum": f"sha256:{URL}.sha256",
+    **package(istio.VERSION),
     "istio_sidecar_vip": SITE.vip,
     "istio_sidecar_service_cidr": SITE.service_cidr,
     "istio_sidecar_address": VM.address,
@@ -52,7 +58,9 @@ VERIFY: Json = {
     "director_services": [],
     "director_vip": SITE.vip,
 }
-TRACES = "ls -d /var/run/secrets /etc/certs /var/lib/istio; iptables-legacy-save; id istio-proxy"
+TRACES = (
+    "ls -d /var/run/secrets /etc/certs /var/lib/istio; iptables-legacy-save | grep -E '^(-A|:[A-Z]+_)'; id istio-proxy"
+)
 
 
 class Done:
@@ -97,7 +105,7 @@ def role(folder: Path, *arguments: str, tasks_from: str = "main.yml", **more: An
 def state() -> Json:
     """The VM as far as the collection could change it."""
     found: Json = json.loads(on(VM, "python3 -", input=(ROOT / "molecule/shared/host_state.py").read_text()))
-    return {**found, "more": on(VM, f"{{ {TRACES}; }} 2>/dev/null | grep -v '^#' || true")}
+    return {**found, "more": on(VM, f"{{ {TRACES}; }} 2>/dev/null || true")}
 
 
 def differences(before: Json, after: Json) -> list[str]:
@@ -119,6 +127,8 @@ def fixture_life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
     found: Json = {"before": state()}
     apply(*objects())
     try:
+        # Another role's part, which has none on this VM.
+        found["names"] = Done(folder, include("dnsmasq"), {"dnsmasq_mode": "capture"})
         found["check"] = role(folder, "--check", "--diff")
         found["after check"] = state()
         # The way to istiod is not there yet.
@@ -137,6 +147,9 @@ def fixture_life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
             report = folder / "rows.json"
             found["verify"] = Done(folder, include("verify"), {**VARIABLES, **VERIFY, "verify_report": str(report)})
             found["rows"] = json.loads(report.read_text()) if report.exists() else []
+            found["older"] = role(folder, **package(OLDER))
+            found["newer"] = role(folder, **package(NEWER))
+            found["newer again"] = role(folder, **package(NEWER))
             found["left"] = role(folder, tasks_from="remove.yml")
             found["left again"] = role(folder, tasks_from="remove.yml")
         found["after"] = state()
@@ -201,6 +214,19 @@ def test_the_rows_of_the_vm_hold(life: Json) -> None:
     bad = {name: row["detail"] for name, row in rows.items() if row["state"] != "ok"}
     assert bad == {}, life["verify"].output[-3000:] if not rows else ""
     assert sorted(rows) == ["I10", "I15", "I5", "I6", "I7", "I8", "I9"]
+
+
+def test_names_are_not_dnsmasqs_business(life: Json) -> None:
+    assert (life["names"].ok, life["names"].changed) == (True, 0), life["names"].output
+
+
+def test_another_version_takes_over_unless_it_is_older(life: Json) -> None:
+    older, newer, again = life["older"], life["newer"], life["newer again"]
+    assert (older.ok, older.changed) == (False, 0)
+    assert f"is istio-sidecar {OLDER}, older than {istio.VERSION}" in " ".join(older.output.split())
+    assert newer.ok, newer.output
+    assert newer.changed > 0
+    assert (again.ok, again.changed) == (True, 0), again.output
 
 
 def test_the_removal_leaves_the_host_as_it_was(life: Json) -> None:

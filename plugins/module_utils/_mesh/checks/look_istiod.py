@@ -91,8 +91,8 @@ class Seen:
     lookups: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
     # What is wrong with ordinary names; empty when nothing is.
     ordinary: str = ""
+    # The number of the sidecar's account.
     uid: str = ""
-    gid: str = ""
     # By program of the packet filter what its nat table holds.
     nat: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     # Envoy's counters of its configuration; empty when it does not answer.
@@ -103,15 +103,13 @@ class Seen:
 def look(wanted: Wanted, seconds: float) -> Seen:
     """A file or program that is missing is what the rows judge: it is read as empty."""
     proxy = _ready(wanted.sidecar, seconds)
-    known = accounts.exists(layout.USER)
     return Seen(
         sidecar=proxy,
         resolver=dnsmasq.look(wanted.resolver) if wanted.dns_mode == DNSMASQ and wanted.resolver else None,
         has_dnsmasq=footprint.load(dns_files.ROLE) is not None,
         lookups={name: addresses_of(name) for name in wanted.names()},
         ordinary=ordinary_problem(paths.read_text(dns_files.RESOLV_CONF) or ""),
-        uid=str(accounts.uid_of(layout.USER)) if known else "",
-        gid=str(accounts.gid_of(layout.USER)) if known else "",
+        uid=str(accounts.uid_of(layout.USER)) if accounts.exists(layout.USER) else "",
         nat={name: _said(f"{name}-save", "-t", "nat") for name in wanted.sidecar.layout.filters},
         stats=_page(STATS),
         answer=_ask(wanted) if wanted.asks else None,

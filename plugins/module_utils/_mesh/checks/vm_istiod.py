@@ -131,7 +131,7 @@ def _capture(wanted: Wanted, seen: Seen) -> Finding:
     ((program, nat),) = there.items()
     settings = wanted.sidecar
     ports = [int(service["port"]) for service in settings.services]
-    problems = rule_problems(nat, seen.uid, seen.gid, wanted.dns_mode == CAPTURE)
+    problems = rule_problems(nat, seen.uid, wanted.dns_mode == CAPTURE)
     problems += [f"port {port} is not captured" for port in ports if not is_captured(nat, port)]
     excluded = [port for port in settings.management_ports if port not in ports]
     problems += [f"port {port} is captured, and must not be" for port in excluded if is_captured(nat, port)]
@@ -142,13 +142,13 @@ def _capture(wanted: Wanted, seen: Seen) -> Finding:
     )
 
 
-def rule_problems(nat: str, uid: str, gid: str, dns: bool) -> list[str]:
-    """What the nat table lacks to capture traffic without capturing the proxy's own."""
+def rule_problems(nat: str, uid: str, dns: bool) -> list[str]:
+    """What the nat table lacks to capture traffic without capturing the proxy's own. The agent takes the account's
+    number for that of its group as well, so no rule for a group is asked for."""
     rules = {
         "a jump to ISTIO_INBOUND": r"-A PREROUTING .*-j ISTIO_INBOUND",
         "a jump to ISTIO_OUTPUT": r"-A OUTPUT .*-j ISTIO_OUTPUT",
-        f"RETURN for the proxy's user {uid}": rf"-A ISTIO_OUTPUT .*--uid-owner {re.escape(uid)} -j RETURN",
-        f"RETURN for the proxy's group {gid}": rf"-A ISTIO_OUTPUT .*--gid-owner {re.escape(gid)} -j RETURN",
+        f"RETURN for the proxy's user {uid}": rf"-A ISTIO_OUTPUT -m owner --uid-owner {re.escape(uid)} -j RETURN",
         "ISTIO_REDIRECT of all else": r"-A ISTIO_OUTPUT (-p tcp )?-j ISTIO_REDIRECT",
         f"REDIRECT to {OUTBOUND}": rf"-A ISTIO_REDIRECT .*-j REDIRECT --to-ports {OUTBOUND}",
         f"REDIRECT to {INBOUND}": rf"-A ISTIO_IN_REDIRECT .*-j REDIRECT --to-ports {INBOUND}",

@@ -18,6 +18,8 @@ OWN_CHAINS = {
     "nat": ("ISTIO_INBOUND", "ISTIO_OUTPUT", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT"),
     "mangle": ("ISTIO_INBOUND", "ISTIO_DIVERT", "ISTIO_TPROXY"),
 }
+# Ours, for a while; see tracking.
+TRACKING = "MESH_EXPANSION"
 # Those of an agent that writes its rules itself, into one of the two kinds of tables.
 _OF_AGENT = (
     "ISTIO_INBOUND",
@@ -28,6 +30,7 @@ _OF_AGENT = (
     "ISTIO_TPROXY",
     "ISTIO_DROP",
     "ISTIO_OUTPUT_DNS",
+    TRACKING,
 )
 AGENT_CHAINS = dict.fromkeys(("raw", "mangle", "nat", "filter"), _OF_AGENT)
 SCRIPTS_FILTER = "iptables"
@@ -60,14 +63,22 @@ function flush_table() {
     )
 
 
-def _find(program: str) -> str:
-    own = OWN_CHAINS if program == SCRIPTS_FILTER else AGENT_CHAINS
+def _find(program: str, own: Chains | None = None) -> str:
+    own = own or (OWN_CHAINS if program == SCRIPTS_FILTER else AGENT_CHAINS)
     return f"{program}-save 2>/dev/null | awk '{awk(own)}'"
 
 
-def remove(program: str = SCRIPTS_FILTER) -> tuple[str, str, str]:
+def restore(program: str) -> tuple[str, ...]:
+    return f"{program}-restore", "--noflush", "-w", "10"
+
+
+def remove(program: str = SCRIPTS_FILTER, own: Chains | None = None) -> tuple[str, str, str]:
     """For the guard's script; C(program) is iptables, or one of the two that it may stand for."""
-    return "sh", "-c", f"{_find(program)} | {program}-restore --noflush -w 10"
+    return "sh", "-c", f"{_find(program, own)} | {' '.join(restore(program))}"
+
+
+def untrack(program: str) -> tuple[str, str, str]:
+    return remove(program, {"filter": (TRACKING,)})
 
 
 def removal(program: str = SCRIPTS_FILTER) -> str:

@@ -14,7 +14,7 @@ from ..._host import accounts, paths, systemd
 from ..._host.change import Operation, Put, Reread, Unit
 from ..._host.errors import HostError
 from ..._host.paths import PathState
-from . import layout, look
+from . import layout, look, tracking
 from .layout import Layout
 from .look import Seen
 from .settings import Settings
@@ -85,12 +85,18 @@ def plan(seen: Seen, settings: Settings, restart: bool = False) -> list[Operatio
         # An earlier sidecar's account is gone, or its number belongs to another one by now: Envoy could not replace its
         # file, and would not start.
         operations.append(Put(layout.SHARED_MEMORY, paths.NOTHING))
+    # Only the first rules of all cut what is there, and they come with the unit.
+    captures = made.bootstrapped and not seen.unit(layout.SIDECAR_UNIT).active
+    if captures:
+        operations.append(tracking.Track(made.filters))
     if restart:
         operations += [Unit("restart", name) for name in made.units]
     else:
         operations += [Unit("start", name) for name in made.units if not seen.unit(name).active]
     if operations or seen.envoy != look.LIVE:
         operations.append(Await(settings.timeout, settings.istio_namespace, made))
+    if captures:
+        operations.append(tracking.Untrack(made.filters))
     return operations
 
 

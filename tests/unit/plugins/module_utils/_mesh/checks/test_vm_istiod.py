@@ -28,27 +28,34 @@ ISTIOD_NAME = "istiod.istio-system.svc"
 KUBERNETES = "kubernetes.default.svc.cluster.local"
 SERVER = "http://server.default:8080/"
 GATEWAY = f"{VIP}:15443"
-# As iptables-legacy-save printed it.
+# As iptables-legacy-save printed it in the lab; the group's number is the account's.
 NAT = """*nat
-:PREROUTING ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
+:PREROUTING ACCEPT [1:60]
+:OUTPUT ACCEPT [29:1740]
 :ISTIO_INBOUND - [0:0]
 :ISTIO_IN_REDIRECT - [0:0]
 :ISTIO_OUTPUT - [0:0]
+:ISTIO_OUTPUT_DNS - [0:0]
 :ISTIO_REDIRECT - [0:0]
 -A PREROUTING -p tcp -j ISTIO_INBOUND
 -A OUTPUT -j ISTIO_OUTPUT
+-A ISTIO_INBOUND -p tcp -m tcp --dport 15008 -j RETURN
 -A ISTIO_INBOUND -p tcp -m tcp --dport 9080 -j ISTIO_IN_REDIRECT
 -A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006
 -A ISTIO_OUTPUT -s 127.0.0.6/32 -o lo -j RETURN
--A ISTIO_OUTPUT -m owner --uid-owner 998 -j RETURN
--A ISTIO_OUTPUT -m owner --gid-owner 998 -j RETURN
+-A ISTIO_OUTPUT ! -d 127.0.0.1/32 -o lo -p tcp -m multiport ! --dports 53,15008 -m owner --uid-owner 999 -j ISTIO_IN_REDIRECT
+-A ISTIO_OUTPUT -o lo -p tcp -m tcp ! --dport 53 -m owner ! --uid-owner 999 -j RETURN
+-A ISTIO_OUTPUT -m owner --uid-owner 999 -j RETURN
+-A ISTIO_OUTPUT -o lo -p tcp -m tcp ! --dport 53 -m owner ! --gid-owner 999 -j RETURN
+-A ISTIO_OUTPUT -m owner --gid-owner 999 -j RETURN
+-A ISTIO_OUTPUT -j ISTIO_OUTPUT_DNS
 -A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN
--A ISTIO_OUTPUT -p tcp -j ISTIO_REDIRECT
--A ISTIO_OUTPUT -d 192.168.0.1/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 15053
+-A ISTIO_OUTPUT -j ISTIO_REDIRECT
+-A ISTIO_OUTPUT_DNS -d 114.114.114.114/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 15053
+-A ISTIO_OUTPUT_DNS -d 114.114.114.114/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 15053
 -A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001
 COMMIT
-"""
+"""  # noqa: E501
 STATS = (
     "cluster_manager.cds.update_success: 3\nlistener_manager.lds.update_success: 4\n"
     "cluster_manager.cds.update_rejected: 0\nlistener_manager.lds.update_rejected: 0\n"
@@ -76,8 +83,7 @@ GOOD = Seen(
         rotates=True,
     ),
     lookups={ISTIOD_NAME: [VIP], KUBERNETES: ["10.233.0.1"]},
-    uid="998",
-    gid="998",
+    uid="999",
     nat={"iptables-legacy": NAT, "iptables-nft": ""},
     stats=STATS,
     answer=Answer(200, "hello", [GATEWAY]),
@@ -120,7 +126,7 @@ def test_names() -> None:
 
 
 def test_with_a_line_in_the_hosts_file_only_no_other_name_is_asked_for() -> None:
-    without_dns = NAT.replace("--dport 53", "--dport 54")
+    without_dns = NAT.replace("--to-ports 15053", "--to-ports 1")
     only = seen(lookups={ISTIOD_NAME: [VIP]}, nat={"iptables-nft": without_dns}, answer=None)
     assert judge(only, dns_mode="hosts") == {}
     found = vm_istiod.judge(dataclasses.replace(WANTED, dns_mode="hosts"), only)
@@ -128,7 +134,7 @@ def test_with_a_line_in_the_hosts_file_only_no_other_name_is_asked_for() -> None
 
 
 def test_with_dnsmasq_its_plan_must_be_empty(wanted: OtherWanted, healthy: OtherSeen) -> None:
-    nat = {"iptables-legacy": NAT.replace("--dport 53", "--dport 54")}
+    nat = {"iptables-legacy": NAT.replace("--to-ports 15053", "--to-ports 1")}
     good = seen(nat=nat, resolver=healthy.resolver, has_dnsmasq=True)
     told = {"dns_mode": "dnsmasq", "resolver": wanted.resolver}
     assert judge(good, **told) == {}
@@ -178,15 +184,15 @@ def test_what_envoy_has_accepted(stats: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ("--uid-owner 998", "--uid-owner 997", "lacks RETURN for the proxy's user 998"),
-        ("--gid-owner 998", "--gid-owner 997", "lacks RETURN for the proxy's group 998"),
+        ("-m owner --uid-owner 999 -j RETURN", "-j RETURN", "lacks RETURN for the proxy's user 999"),
+        ("-A ISTIO_OUTPUT -j ISTIO_REDIRECT\n", "", "lacks ISTIO_REDIRECT of all else"),
         ("--to-ports 15001", "--to-ports 1", "lacks REDIRECT to 15001"),
         ("--to-ports 15006", "--to-ports 1", "lacks REDIRECT to 15006"),
         ("--to-ports 15053", "--to-ports 1", "lacks REDIRECT of DNS queries"),
         ("-A PREROUTING -p tcp -j ISTIO_INBOUND\n", "", "lacks a jump to ISTIO_INBOUND"),
         ("-A OUTPUT -j ISTIO_OUTPUT\n", "", "lacks a jump to ISTIO_OUTPUT"),
         ("--dport 9080", "--dport 9081", "port 9080 is not captured"),
-        ("-m tcp --dport 9080 -j", "-j", "port 22 is captured, and must not be"),
+        ("-m tcp --dport 9080 -j", "-m tcp -j", "port 22 is captured, and must not be"),
     ],
 )
 def test_rules_that_are_missing_or_too_many(before: str, after: str, said: str) -> None:

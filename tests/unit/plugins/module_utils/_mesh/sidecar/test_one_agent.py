@@ -26,6 +26,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar impor
     plan,
     removal,
     traces,
+    tracking,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.look import Seen
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import (
@@ -89,8 +90,10 @@ def test_a_new_package_gets_everything_in_order() -> None:
         f"give {layout.HOME} to istio-proxy",
         "have systemd read its units again",
         "enable istio.service",
+        "track the connections that there are",
         "restart istio.service",
         WAIT,
+        "leave that to the sidecar's rules",
     ]
 
 
@@ -289,6 +292,32 @@ def test_the_guard_stops_the_unit_and_looks_in_both(installed: Host) -> None:
     first = apply.before(look.look(settings(installed)), [], "", MADE).first
     stop = ("systemctl", "stop", layout.SIDECAR_UNIT)
     assert first == [stop, chains.remove("iptables-legacy"), chains.remove("iptables-nft")]
+
+
+def test_a_connection_is_known_before_everything_is_captured(
+    installed: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracking.time, "sleep", lambda _seconds: None)
+    installed.program("iptables-legacy-restore", f"cat > {installed.root}/rules")
+    tracking.Track(MADE.filters).run()
+    assert (installed.root / "rules").read_text() == tracking.RULES
+    # A packet on the connection that this runs over.
+    assert capsys.readouterr().out == "\n"
+    assert not [call for call in installed.calls() if call.startswith("iptables-nft")]
+    installed.program("iptables-legacy-restore", "exit 3")
+    installed.program("iptables-nft-restore", f"cat > {installed.root}/others")
+    tracking.Track(MADE.filters).run()
+    assert (installed.root / "others").read_text() == tracking.RULES
+
+
+def test_the_rule_for_that_goes_and_no_other(installed: Host) -> None:
+    (installed.root / "saved").write_text(SAVED + tracking.RULES)
+    installed.program("iptables-legacy-save", f"cat {installed.root}/saved")
+    installed.program("iptables-legacy-restore", f"cat > {installed.root}/restored")
+    tracking.Untrack(MADE.filters).run()
+    expected = "*filter\n-F MESH_EXPANSION\n-X MESH_EXPANSION\nCOMMIT\n"
+    assert (installed.root / "restored").read_text() == expected
+    assert expected in chains.removal("iptables-legacy")
 
 
 def test_options_choose_the_layout_and_give_the_files() -> None:
