@@ -60,7 +60,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "mesh_vip": "192.168.0.300",
         "mesh_service_cidr": "10.233.0.0/99",
         "mesh_vm_services": [{"name": "Web_1", "port": 9080, "protocol": "http"}],
-        "mesh_control_plane": "istiod",
+        "mesh_control_plane": "linkerd",
         "mesh_service_account": "nobody",
         # As administrator, who may look for any Secret.
         "mesh_kubeconfig": str(lab_state.LAB / "admin.kubeconfig"),
@@ -78,6 +78,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "mesh_sidecar_checksum": NO_CHECKSUM,
     },
     "node": {"mesh_vip": "192.168.0.72"},
+    "istiod": {"mesh_control_plane": "istiod", "mesh_exposed_profile": "istiod", "mesh_exposed_overrides": {}},
     "vm": {"mesh_vip": "192.168.0.81"},
 }
 
@@ -107,7 +108,10 @@ def output_of(playbook: Playbook, tmp_path_factory: pytest.TempPathFactory) -> C
         pytest.param("malformed", [r"mesh_service_cidr: '10\.233\.0\.0/99'", r"prefix"], id="malformed-service-cidr"),
         pytest.param("malformed", [r"Web_1", r"lower-case"], id="malformed-service-name"),
         pytest.param(
-            "malformed", [r"mesh_control_plane: 'istiod'", r"mesh_control_plane: citadel"], id="other-control-plane"
+            "malformed", [r"mesh_control_plane: 'linkerd' is not known\. Set it to 'citadel'"], id="no-control-plane"
+        ),
+        pytest.param(
+            "istiod", [r"it is 'istiod', but .* is of 'citadel'", r"mesh_control_plane: citadel"], id="other-control-plane"
         ),
         pytest.param(
             "malformed", [r"Secret istio\.nobody in namespace default", r"ServiceAccount nobody"], id="no-secret"
