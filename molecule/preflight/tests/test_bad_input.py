@@ -111,7 +111,9 @@ def output_of(playbook: Playbook, tmp_path_factory: pytest.TempPathFactory) -> C
             "malformed", [r"mesh_control_plane: 'linkerd' is not known\. Set it to 'citadel'"], id="no-control-plane"
         ),
         pytest.param(
-            "istiod", [r"it is 'istiod', but .* is of 'citadel'", r"mesh_control_plane: citadel"], id="other-control-plane"
+            "istiod",
+            [r"it is 'istiod', but .* is of 'citadel'", r"mesh_control_plane: citadel"],
+            id="other-control-plane",
         ),
         pytest.param(
             "malformed", [r"Secret istio\.nobody in namespace default", r"ServiceAccount nobody"], id="no-secret"
