@@ -201,7 +201,7 @@ def test_without_the_definitions_of_istio(store: FakeStore) -> None:
 
 def test_networks(store: FakeStore) -> None:
     found = lines(store, site(mesh_network="other"))
-    assert [text.split(" has the label")[0] for text in found] == [
+    assert [text.partition(" has the label")[0] for text in found] == [
         "mesh_network: Namespace istio-system",
         "mesh_network: Deployment gateway in namespace istio-system",
     ]
