@@ -14,6 +14,8 @@ from .model import Entry, Place
 PROFILE = "istiod"
 XDS_PORT, GATEWAY_PORT = 15012, 15443
 GATEWAY = "istio-eastwestgateway-lb"
+GATEWAY_DEPLOYMENT = "istio-eastwestgateway"
+"""As Istio's installation calls it: the one whose label a restricted account may set."""
 # In which network a workload is. istiod reads it from the namespace of the control plane, for all pods; from the
 # gateway's pods; and from the Service that has the gateway's address.
 NETWORK_LABEL = "topology.istio.io/network"

@@ -10,6 +10,7 @@ import typing as t
 from ..bootstrap.control_plane import ROOT_CONFIGMAP, plain, suffixed
 from ..errors import MeshError
 from ..exposure.backends import EXTERNAL_IPS
+from ..exposure.istiod import GATEWAY_DEPLOYMENT
 from ..generations.model import TOKEN
 from ..register.rights import needed
 from ..register.services import AUTO, SELECTING
@@ -68,7 +69,10 @@ def _exposure(site: Site) -> list[JsonObject]:
             else []
         ),
         *(
-            [_right("deployments", ["list", "patch"], istio, group="apps")]
+            [
+                _right("deployments", ["list"], istio, group="apps"),
+                _right("deployments", ["patch"], istio, GATEWAY_DEPLOYMENT, group="apps"),
+            ]
             if site.vm_to_pods and site.label_network
             else []
         ),
