@@ -124,6 +124,8 @@ def _items(value: Any) -> Any:
 def fixture_life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
     """All of it in order; the tests look at one part each."""
     folder = tmp_path_factory.mktemp("role")
+    # dpkg takes this directory with the last package in it, which an earlier test may have purged; every Debian has it.
+    on(VM, "install -d /usr/local/bin")
     found: Json = {"before": state()}
     apply(*objects())
     try:
