@@ -30,12 +30,12 @@ class Stage:
 
 
 STAGES = (
-    Stage("lint", 2),
-    Stage("sanity", 1),
-    Stage("unit", 1),
-    Stage("integration", 7),
-    Stage("molecule", 35),
-    Stage("ground", 2),
+    Stage("lint", 3),
+    Stage("sanity", 3),
+    Stage("unit", 3),
+    Stage("integration", 6),
+    Stage("molecule", 32),
+    Stage("ground", 7),
 )
 
 
