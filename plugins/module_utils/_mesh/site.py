@@ -252,7 +252,7 @@ def _first(default: str, values: t.Sequence[str]) -> list[str]:
 
 def _yes(value: t.Any) -> bool:
     """As Ansible reads a boolean; an inventory in INI has texts."""
-    return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
+    return boolean(str(value), strict=False)
 
 
 def _texts(value: t.Any) -> list[str]:
