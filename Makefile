@@ -35,7 +35,7 @@ venv: ## create or update the Python environment in the cache
 
 .PHONY: collection
 collection: # the checkout may be anywhere: Ansible finds it through this link
-	@mkdir -p $(dir $(COLLECTION)) && ln -sfn ../../../.. $(COLLECTION)
+	@mkdir -p $(dir $(COLLECTION)) && { [ -L $(COLLECTION) ] || ln -sn ../../../.. $(COLLECTION); }
 
 .PHONY: need-root
 need-root:
@@ -92,22 +92,51 @@ molecule: lab-up ## Molecule scenarios on the lab's hosts (root)
 ground: deps collection ## a new lab with istiod carries a mesh and a VM by hand, and by istio_vm_bootstrap; 6 min, 12 on a first run (root)
 	@scripts/ground.sh $(ARGS)
 
+.PHONY: identity
+identity: deps collection ## a VM that was off for too long, another root certificate, on a new lab with istiod; 10 min (root)
+	@scripts/identity.sh $(ARGS)
+
 .PHONY: upgrade
 upgrade: deps collection ## hosts that an earlier release joined: taken over, then taken out, on a new lab (root)
 	@scripts/upgrade.sh $(ARGS)
 
+.PHONY: rolling
+rolling: deps collection ## VMs are drained, and their sidecars upgraded, while a pod sends requests; a new lab (root)
+	@scripts/rolling.sh $(ARGS)
+
+.PHONY: changes
+changes: deps collection ## every way of registration, and changes of the site while a pod sends requests; a new lab, 40 min (root)
+	@scripts/changes.sh $(ARGS)
+
+.PHONY: migration
+migration: deps collection ## VMs move from Citadel to istiod under traffic, and a move is cut; a new lab, 20 min (root)
+	@scripts/migration.sh $(ARGS)
+
+.PHONY: report
+report: deps collection ## the report in a real browser, then on a new lab, well and with a dead director; 5 min (root)
+	@scripts/report.sh $(ARGS)
+
+.PHONY: diagnose
+diagnose: deps collection ## the bundle of a site holds no secret of it, and metrics for node exporter; new labs of both generations (root)
+	@scripts/diagnose.sh $(ARGS)
+
 .PHONY: faults
-faults: deps collection ## a VM that cannot be joined, reboots, runs killed after every operation; new labs, 30 min (root)
+faults: deps collection ## a VM that cannot be joined, an API that is gone, reboots, runs killed after every operation, two directors in trouble; new labs (root)
 	@scripts/faults.sh $(ARGS)
 
 .PHONY: bench
 bench: lab-up ## the IPVS engine against ipvsadm, then bench-onboarding; writes build/bench.json (root)
 	@PYTHONPATH=build/collections python -m pytest tests/bench -q -s $(ARGS)
 	@$(MAKE) --no-print-directory bench-onboarding ARGS=
+	@$(MAKE) --no-print-directory bench-failover ARGS=
 
 .PHONY: bench-onboarding
 bench-onboarding: deps collection ## site.yml against a shell script that does it by hand, 16 VMs; ARGS="--vms 2" (root)
 	@python -m tests.bench.onboarding $(ARGS)
+
+.PHONY: bench-failover
+bench-failover: deps collection ## a director or a node dies, ours against a keepalived by hand, two directors; ARGS="--runs 1" (root)
+	@python -m tests.bench.failover $(ARGS)
 
 .PHONY: bench-registration
 bench-registration: venv collection ## 1,000 VMs for each backend against one task per object; ARGS="--vms 100"
@@ -123,7 +152,7 @@ bare: deps ## deps, lint, sanity, unit from a clone on a bare Debian container; 
 	@unshare --mount --propagation private --pid --fork --kill-child --mount-proc python scripts/bare.py $(TARGETS)
 
 .PHONY: test
-test: need-root venv ## lint, sanity, unit, integration, molecule, ground; stops the lab at the end (root)
+test: need-root venv ## lint, integration, molecule and ground, with sanity and unit beside them; stops the lab at the end (root)
 	@python scripts/test.py
 
 .PHONY: clean

@@ -56,6 +56,7 @@ def citadel_vars(site: Topology) -> Json:
     nodes = [host.name for host in site.with_role("node")]
     others = {"nodes": nodes[1:] or nodes}
     return {
+        "mesh_control_plane": "citadel",
         "mesh_exposed_profile": "reference",
         "mesh_exposed_overrides": {f"istio-{name}-lb": others for name in ("mixer", "pilot", "citadel")},
         "mesh_verify_client": {"namespace": "default", "selector": "app=sleep"},

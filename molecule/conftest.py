@@ -61,19 +61,20 @@ def core() -> client.CoreV1Api:
 
 @pytest.fixture(scope="session")
 def pod(core: client.CoreV1Api) -> Pod:
-    """Run a command in the client pod and return all that it prints."""
+    """Run a command in a pod, as a rule the client pod, and return all that it prints."""
 
-    def run(*command: str) -> str:
+    def run(*command: str, app: str = "sleep", container: str | None = None) -> str:
         pods = core.list_namespaced_pod(
-            "default", label_selector="app=sleep", field_selector="status.phase=Running"
+            "default", label_selector=f"app={app}", field_selector="status.phase=Running"
         ).items
-        assert pods, "the lab has no running pod with the label app=sleep"
+        assert pods, f"the lab has no running pod with the label app={app}"
         return stream(
             # An API client of its own: stream() replaces the client's request function while it runs.
             client.CoreV1Api(lab_state.api()).connect_get_namespaced_pod_exec,
             pods[0].metadata.name,
             "default",
             command=list(command),
+            **({"container": container} if container else {}),
             stdin=False,
             stdout=True,
             stderr=True,

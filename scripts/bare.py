@@ -1,6 +1,7 @@
 """`make bare`: make targets where nothing was installed: a minimal Debian with git and make, as a container.
 
-Names of targets as arguments run these instead. What is tried is a fresh clone of HEAD. From this machine come the
+Names of targets as arguments run these instead; `install` is none of make's, but what README.md has a newcomer type.
+What is tried is a fresh clone of HEAD. From this machine come the
 kernel, the network and the way to the package registries (mirrors, proxies, certificates, pip's settings); everything
 else the project's own files install. The Makefile starts this in mount and process namespaces of its own, so that
 mounts and processes end with it, however it ends.
@@ -21,13 +22,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import install_lines  # noqa: E402 - a neighbour
+
 from lab import config, proc  # noqa: E402 - found through the path above
 from lab.build import apt, rootfs, store  # noqa: E402
 from lab.errors import LabError  # noqa: E402
 
 TARGETS = ("deps", "lint", "sanity", "unit")
 INCLUDE = ("git", "make")
-CLONE = "root/mesh.expansion"
+CLONE = "srv/mesh.expansion"
+INSTALL = "install"
+OTHER_EXAMPLE = "mesh.expansion/inventory/example-citadel"
 # How this machine reaches the package registries.
 FILES = ("/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
 TREES = ("/etc/ssl/certs", "/usr/local/share/ca-certificates")
@@ -89,7 +94,9 @@ def prepare(root: Path) -> None:
 
 
 def command(root: Path, target: str, environ: Mapping[str, str]) -> list[str]:
-    """One make target in the container, with the host's network."""
+    """One target in the container, with the host's network."""
+    lines = install_lines.script((root / CLONE / "README.md").read_text(encoding="utf-8"), f"/{CLONE}", OTHER_EXAMPLE)
+    what = ["bash", "-c", lines] if target == INSTALL else ["make", "--no-print-directory", target]
     variables = registry_environment(environ)
     folders = [word for word in variables.get("PIP_FIND_LINKS", "").split() if Path(word).is_dir()]
     return [
@@ -97,12 +104,12 @@ def command(root: Path, target: str, environ: Mapping[str, str]) -> list[str]:
         *("--resolv-conf=copy-host", f"--chdir=/{CLONE}"),
         *(f"--setenv={name}={value}" for name, value in variables.items()),
         *(f"--bind-ro={folder}" for folder in folders),
-        *("make", "--no-print-directory", target),
+        *what,
     ]
 
 
 def run(root: Path, target: str) -> tuple[bool, float]:
-    print(f"\n==== bare: make {target} ====", flush=True)
+    print(f"\n==== bare: {target} ====", flush=True)
     start = time.monotonic()
     done = subprocess.run(command(root, target, os.environ), stdin=subprocess.DEVNULL, check=False)
     return done.returncode == 0, time.monotonic() - start
@@ -113,7 +120,7 @@ def summarise(results: Mapping[str, tuple[bool, float]]) -> int:
     head = proc.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).stdout.strip()
     print(f"\n==== bare: {apt.codename()} with {' and '.join(INCLUDE)} alone, commit {head} ====")
     for target, (ok, seconds) in results.items():
-        print(f"{'ok    ' if ok else 'FAILED'} make {target:11} {seconds:5.0f} s")
+        print(f"{'ok    ' if ok else 'FAILED'} {target:16} {seconds:5.0f} s")
     failed = sum(not ok for ok, _seconds in results.values())
     print(f"bare: {len(results) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0

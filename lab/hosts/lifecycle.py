@@ -10,7 +10,8 @@ from lab.hosts import nspawn, uml
 from lab.hosts.files import host_dir, host_rootfs, write_host_files
 from lab.hosts.remote import host_key, public_key, ssh
 
-BOOT_TIMEOUT = {"director": 90, "node": 45, "vm": 45}
+# A few seconds on a machine that does nothing else.
+BOOT_TIMEOUT = {"director": 240, "node": 120, "vm": 120}
 
 
 def running(host: Host) -> bool:

@@ -8,7 +8,7 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -92,12 +92,26 @@ def mutual_tls(identity: SecretIdentity) -> grpc.ServerCredentials:
     return dynamic_credentials(identity.current)
 
 
-def dynamic_credentials(current: Any) -> grpc.ServerCredentials:
-    def configuration() -> grpc.ServerCertificateConfiguration:
-        mine = current()
-        return grpc.ssl_server_certificate_configuration([(mine.key, mine.chain)], root_certificates=mine.root)
+def dynamic_credentials(current: Callable[[], Identity]) -> grpc.ServerCredentials:
+    """Another configuration only when the identity is another one: gRPC's core asks at each handshake, and takes the
+    process down when handshakes end at once while it replaces one configuration by the next (a client that connects
+    and goes away 50 times a second is enough; seen with 1.71 to 1.85)."""
+    lock = threading.Lock()
+    used = current()
 
-    return grpc.dynamic_ssl_server_credentials(configuration(), configuration, require_client_authentication=True)
+    def made(identity: Identity) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration([(identity.key, identity.chain)], identity.root)
+
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal used
+        mine = current()
+        with lock:
+            if mine == used:
+                return None
+            used = mine
+        return made(mine)
+
+    return grpc.dynamic_ssl_server_credentials(made(used), fetch, require_client_authentication=True)
 
 
 def peer_ids(context: grpc.ServicerContext) -> Sequence[str]:

@@ -13,7 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDERS = ("/etc", "/usr/local", "/var/lib/istio", "/var/lib/mesh-expansion", "/var/log/istio", "/opt")
+FOLDERS = (
+    *("/etc", "/usr/local", "/var/lib/istio", "/var/lib/mesh-expansion", "/var/cache/mesh-expansion"),
+    *("/var/log/istio", "/run/secrets", "/opt"),
+)
 # Backups that account tools leave, caches, and what systemd writes by itself.
 VOLATILE = re.compile(
     r"^/etc/(?:(?:passwd|group|shadow|gshadow|subuid|subgid)-|ld\.so\.cache|\.updated|\.pwd\.lock|mtab|adjtime)$"
@@ -63,6 +66,8 @@ def describe(path: Path) -> str:
 def files() -> dict[str, str]:
     found = {}
     for folder in FOLDERS:
+        if os.path.lexists(folder):
+            found[folder] = describe(Path(folder))
         for parent, folders, names in os.walk(folder):
             for name in folders + names:
                 path = os.path.join(parent, name)
@@ -93,7 +98,8 @@ def sysctls() -> dict[str, str]:
 
 def firewall() -> list[str]:
     """Rules that are not kube-proxy's, which follow the pods."""
-    lines = (output("iptables-save") + output("ip6tables-save")).splitlines()
+    programs = ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
+    lines = "".join(map(output, programs)).splitlines()
     rules = [re.sub(r"\[\d+:\d+\]", "", line).strip() for line in lines if line.startswith(("-", ":"))]
     return sorted(
         rule

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from lab_state import ROOT
 
@@ -14,19 +16,40 @@ _RECAP = re.compile(r"^(\S+)\s+: ok=\d+ +changed=(\d+) +unreachable=(\d+) +faile
 
 
 def run(
-    *arguments: str, inventory: Path | str = "inventory/lab", **environment: str
+    *arguments: str, inventory: Path | str = "inventory/lab", seconds: float = 900, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), *arguments],
+        _command(inventory, arguments),
         cwd=ROOT,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
+        env=_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=900,
+        timeout=seconds,
         check=False,
     )
+
+
+def start(output: BinaryIO, *arguments: str, inventory: Path | str = "inventory/lab") -> subprocess.Popen[bytes]:
+    """The same in the background, as the leader of a group of processes."""
+    return subprocess.Popen(
+        _command(inventory, arguments),
+        cwd=ROOT,
+        env=_environment({}),
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _command(inventory: Path | str, arguments: Sequence[str]) -> list[str]:
+    return ["ansible-playbook", "-i", str(inventory), *arguments]
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **more}
 
 
 def failures(output: str) -> dict[str, int]:

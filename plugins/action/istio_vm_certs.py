@@ -10,11 +10,12 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import certificates as ident
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.spec import argument_spec
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity.spec import KINDS, argument_spec
 from ansible_collections.mesh.expansion.plugins.plugin_utils._delivery import deliver
 
 MODULE = "mesh.expansion.istio_vm_certs"
@@ -47,6 +48,9 @@ class ActionModule(ActionBase):
         dummy, options = self.validate_argument_spec(argument_spec=argument_spec())
         if not ident.HAS_CRYPTOGRAPHY:
             raise AnsibleActionFail("istio_vm_certs needs the Python library cryptography on the control node")
+        wrong = _options.wrong(options, KINDS)
+        if wrong:
+            raise AnsibleActionFail(" ".join(wrong))
         expected = ident.spiffe_id(options["trust_domain"], options["namespace"], options["service_account"])
         now = datetime.datetime.now(datetime.timezone.utc)
         try:

@@ -89,6 +89,8 @@ options:
     description: How often each name is asked for, with a second between attempts, until it is answered as expected.
     type: int
     default: 10
+requirements:
+  - Debian's dpkg and apt, systemd and iproute2 on the managed host
 """
 
     # Annotated: ansible-test reads plain assignments only, and only of one text.

@@ -15,12 +15,14 @@ options:
       - The control plane's generation, V(citadel) or V(istiod), by which the sidecar's package has its layout.
       - What takes the sidecar out goes by what it has remembered, and needs none.
     type: str
-    default: citadel
+    default: istiod
   vip:
     description: Virtual IP of the control plane. Needed unless the module only prepares or removes.
     type: str
   service_cidr:
-    description: Service network of the cluster, whose connections go through the sidecar. Needed as O(vip) is.
+    description:
+      - Service network of the cluster, whose connections go through the sidecar.
+      - Needed as O(vip) is with O(generation=citadel); with V(istiod) all connections go through it.
     type: str
   istio_namespace:
     description: Namespace of the control plane.
@@ -56,4 +58,6 @@ options:
     description: How long Envoy may take to get its first configuration, in seconds.
     type: int
     default: 60
+requirements:
+  - Debian's dpkg and apt, systemd and iproute2 on the managed host
 """

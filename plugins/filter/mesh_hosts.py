@@ -16,7 +16,7 @@ description:
 notes:
   - Ansible evaluates C(hosts) before it starts a process for each host, so the collection's Python code is read once
     instead of once for each task of each host.
-positional: names
+positional: names, optional
 options:
   _input:
     description: The groups of the inventory, which Ansible has as C(groups).
@@ -27,6 +27,11 @@ options:
     type: list
     elements: string
     required: true
+  optional:
+    description: The groups that are in the pattern too, if they are there.
+    type: list
+    elements: string
+    default: []
 seealso:
   - plugin: mesh.expansion.mesh_site
     plugin_type: filter
@@ -55,13 +60,13 @@ from ansible.errors import AnsibleFilterError
 NO_INVENTORY = ("localhost",)
 
 
-def mesh_hosts(groups: t.Mapping[str, t.Sequence[str]], names: t.Sequence[str]) -> str:
+def mesh_hosts(groups: t.Mapping[str, t.Sequence[str]], names: t.Sequence[str], optional: t.Sequence[str] = ()) -> str:
     if all(host in NO_INVENTORY for host in groups.get("all") or []):
         return ":".join(names)
     problems = [_problem(name, groups) for name in names if not groups.get(name)]
     if problems:
         raise AnsibleFilterError(" ".join(problems))
-    return ":".join(names)
+    return ":".join([*names, *(name for name in optional if groups.get(name))])
 
 
 def _problem(name: str, groups: t.Mapping[str, t.Any]) -> str:

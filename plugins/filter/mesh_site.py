@@ -59,7 +59,6 @@ options:
       - context
       - client
       - plain_client
-      - notes
       - expect
       - identity
       - revision
@@ -68,6 +67,13 @@ options:
       - certificate_ttl
       - vm_to_pods
       - server
+      - prune_after
+      - prune_max
+      - vm_rows
+      - former
+      - report_path
+      - picture
+      - directors
       - nodes
       - vms
       - vm_addresses

@@ -10,8 +10,9 @@ short_description: Decide what would make a run fail
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.0.0"
 description:
-  - Judges the site's variables and what the role P(mesh.expansion.preflight#role) saw, and returns one line for each
-    finding. A line names the variable or object, its value, and the fix.
+  - Judges the site's variables, what hosts set of the roles' own ones, and what the role
+    P(mesh.expansion.preflight#role) saw, and returns one line for each finding. A line names the variable or object,
+    its value, and the fix.
 positional: looks, cluster, packages, rules
 options:
   _input:
@@ -32,7 +33,7 @@ options:
     type: dictionary
     default: {}
   rules:
-    description: The role's own variables, C(supported_os) and C(manage_arp).
+    description: The role's own variables, C(supported_os), C(manage_arp), C(router_id) and C(takeover).
     type: dictionary
     default: {}
 """
@@ -71,6 +72,7 @@ def preflight_findings(
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
     from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.findings import findings
     from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.hosts import Rules
+    from ansible_collections.mesh.expansion.plugins.plugin_utils import _role_variables
 
     site = _variables.site(context, host)
     seen = {name: {**look} for name, look in looks.items()}
@@ -78,7 +80,10 @@ def preflight_findings(
         read = (packages or {}).get(site.packages[name])
         if read is not None:
             seen[name]["package"] = {**read, "source": site.packages[name], "read_on": "the control node"}
-    return findings(site, seen, cluster or {}, Rules(**{"supported_os": {}, **(rules or {})}))
+        # As the role istio_sidecar will read it.
+        seen[name]["checksum"] = _variables.first(context, name, ["istio_sidecar_checksum", "mesh_sidecar_checksum"])
+    told = _role_variables.problems(_variables.of_hosts(context, looks))
+    return told + findings(site, seen, cluster or {}, Rules(**{"supported_os": {}, **(rules or {})}))
 
 
 class FilterModule:

@@ -12,7 +12,7 @@ version_added: "1.0.0"
 description:
   - Returns the rights that the collection's roles use, the objects that they expect and those that are judged, in the
     form that M(mesh.expansion.kube_access_info) takes.
-positional: configmap, deployment
+positional: configmap, deployment, adopt
 options:
   _input:
     description: Name of the host in the inventory whose variables are the site's, as a rule V(inventory_hostname).
@@ -26,6 +26,11 @@ options:
     description: Deployment of the control plane, which reads it. Empty; that of the control plane's generation.
     type: string
     required: true
+  adopt:
+    description: Whether Services of the same names that are not ours are taken over, as M(mesh.expansion.mesh_services)
+      does with C(adopt).
+    type: boolean
+    default: false
 """
 
 EXAMPLES = r"""
@@ -37,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The keys C(access), C(objects) and C(documents).
+  description: The keys C(access), C(objects), C(documents) and C(exposure), which is V(null) without usable variables.
   type: dictionary
 """
 
@@ -49,12 +54,13 @@ from jinja2 import pass_context
 
 @pass_context
 def preflight_questions(
-    context: t.Any, host: str, configmap: str, deployment: str
-) -> dict[str, list[dict[str, t.Any]]]:
+    context: t.Any, host: str, configmap: str, deployment: str, adopt: bool = False
+) -> dict[str, t.Any]:
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
     from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.cluster import (
         required_access,
         required_documents,
+        required_exposure,
         required_objects,
     )
 
@@ -65,6 +71,7 @@ def preflight_questions(
         "access": required_access(site, configmap, deployment),
         "objects": required_objects(site, configmap, deployment),
         "documents": required_documents(site),
+        "exposure": required_exposure(site, adopt),
     }
 
 

@@ -41,7 +41,15 @@ options:
   control_plane:
     description: The control plane's generation, which has the rows.
     type: str
-    default: citadel
+    default: istiod
+  expiry_days:
+    description:
+      - A certificate that ends within this number of days makes the row of the VM's identity V(warning).
+      - With less than four times that to live it does so in the last quarter of its life. Such a certificate should
+        have been renewed at half of it.
+    type: int
+    default: 30
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -67,7 +75,9 @@ _value:
       description: How it was checked.
       type: str
     state:
-      description: V(ok), V(FAILED), or V(not checked) with the reason in C(detail).
+      description:
+        - V(ok), V(FAILED), V(warning) where something holds today and will not for long, or V(not checked) with the
+          reason in C(detail).
       type: str
     ok:
       description: Whether nothing is wrong.
@@ -80,13 +90,15 @@ _value:
       type: str
 """
 
+import datetime
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+from ansible_collections.mesh.expansion.plugins.plugin_utils import _judging
 
 Results = t.Mapping[str, t.Any]
+_MOST_DAYS = 3650
 
 
 def verify_rows(
@@ -96,20 +108,21 @@ def verify_rows(
     identities: Results | None = None,
     table: str = "the table is loaded",
     control_plane: str = generations.DEFAULT,
+    expiry_days: int = 30,
 ) -> list[dict[str, t.Any]]:
     """Judge what was seen."""
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
-    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import rows
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import expiry, rows
 
-    try:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    seen = vms or {}
+    with _judging.errors_of("verify_rows", "the results are not those of the modules that it judges"):
         generation = generations.generation(control_plane)
-        judged = rows.rows(generation, cluster, directors or {}, vms or {}, identities or {}, table)
-    except MeshError as exc:
-        raise AnsibleFilterError(f"mesh.expansion.verify_rows: {exc}") from exc
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(
-            f"mesh.expansion.verify_rows: the results are not those of the modules that it judges: {exc!r}"
-        ) from exc
+        days = int(expiry_days)
+        if not 0 <= days <= _MOST_DAYS:
+            raise MeshError(f"expiry_days (verify_expiry_days) is {days}; it must be a number from 0 to {_MOST_DAYS}.")
+        forecasts = {host: expiry.warnings(expiry.dated(result), now, days) for host, result in seen.items()}
+        judged = rows.rows(generation, cluster, directors or {}, seen, identities or {}, table, forecasts)
     return [row._asdict() for row in judged]
 
 

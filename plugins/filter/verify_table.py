@@ -22,7 +22,7 @@ options:
   control_plane:
     description: The control plane's generation, which has the order of the rows.
     type: str
-    default: citadel
+    default: istiod
 """
 
 EXAMPLES = r"""
@@ -43,9 +43,8 @@ _value:
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+from ansible_collections.mesh.expansion.plugins.plugin_utils import _judging
 
 
 def verify_table(rows: t.Any, control_plane: str = generations.DEFAULT) -> list[str]:
@@ -53,14 +52,8 @@ def verify_table(rows: t.Any, control_plane: str = generations.DEFAULT) -> list[
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
     from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.rows import table
 
-    try:
+    with _judging.errors_of("verify_table", "needs the rows of mesh.expansion.verify_rows"):
         return table(generations.generation(control_plane), rows)
-    except MeshError as exc:
-        raise AnsibleFilterError(f"mesh.expansion.verify_table: {exc}") from exc
-    except (KeyError, TypeError, ValueError) as exc:
-        raise AnsibleFilterError(
-            f"mesh.expansion.verify_table: needs the rows of mesh.expansion.verify_rows: {exc!r}"
-        ) from exc
 
 
 class FilterModule:

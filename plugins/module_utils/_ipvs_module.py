@@ -12,6 +12,7 @@ import copy
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.drain import Drained, progress_line, wait_drained
@@ -114,6 +115,9 @@ def run(
 ) -> None:
     """Parse, read, plan, apply, report; or fail with what was and what was not done."""
     try:
+        wrong = _options.wrong(module.params, {"drain_timeout": _options.SECONDS})
+        if wrong:
+            raise ValidationError(wrong)
         wanted = parse()
         addresses = options.parse_addresses(vips)
         outcome = (_predict if module.check_mode else _apply)(module, wanted, purge, addresses, connect)

@@ -27,6 +27,8 @@ options:
     default: 20
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
+requirements:
+  - dpkg where the module runs, for packages that are compressed with zstd or lz4
 """
 
 EXAMPLES = r"""
@@ -65,7 +67,12 @@ architecture:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host.deb_source import inspect
+
+_KINDS = {
+    "timeout": _options.TIMEOUT,
+}
 
 
 def main() -> None:
@@ -76,6 +83,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"]))
 
 

@@ -13,7 +13,7 @@ author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
   - Does in one step what M(mesh.expansion.director_look) says is to be done, in this order, kernel modules and
-    settings, the loader, the table, the table of the next boot, the virtual address and the unit.
+    settings, the loader, the table, the table of the next boot, the virtual address and the unit, or keepalived.
   - What was there before is remembered before the first change.
   - When a step fails, everything that this call changed is put back, and the table that was loaded before stays.
     Loaded modules stay too.
@@ -46,6 +46,22 @@ EXAMPLES = r"""
     vip: 192.168.0.62
     state: drained
     node: 192.168.0.72
+
+- name: Share the address with another director, by keepalived
+  mesh.expansion.director_apply:
+    vip: 192.168.0.62
+    host: lvs1
+    ha: keepalived
+    health: keepalived
+    directors:
+      - {name: lvs1, address: 192.168.0.61}
+      - {name: lvs2, address: 192.168.0.63}
+    services:
+      - tcp_service: 192.168.0.62:443
+        scheduler: wrr
+        real_servers:
+          - real_server: 192.168.0.71:443
+          - real_server: 192.168.0.72:443
 """
 
 RETURN = r"""
@@ -66,14 +82,24 @@ restored:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host import transaction
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import IpvsError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import work
 
+_KINDS = {
+    "health_path": _options.URL_PATH,
+    "interface": _options.INTERFACE,
+    "python": _options.PATH,
+}
+
 
 def main() -> None:
     module = AnsibleModule(work.spec(), required_if=work.REQUIRED_IF, supports_check_mode=True)
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     transaction.answer(module, work.apply, (HostError, IpvsError))
 
 

@@ -73,6 +73,44 @@ dropping:
   type: list
   elements: str
   sample: [ip filter INPUT]
+keepalived:
+  description: How keepalived stands on this host.
+  returned: with O(ha=keepalived) or O(health=keepalived)
+  type: dict
+  contains:
+    active:
+      description: Whether it runs.
+      type: bool
+      sample: true
+    standby:
+      description: Whether this director is kept from holding the address.
+      type: bool
+      sample: false
+    unfit:
+      description: Why this host should not be given the address now.
+      type: list
+      elements: str
+      sample: []
+    synchronisation:
+      description: What the kernel does with connections, V(master) sends and V(backup) receives them.
+      type: list
+      elements: str
+      sample: [backup]
+    answered_by:
+      description: Hardware addresses of the other hosts that answer for O(vip).
+      type: list
+      elements: str
+      sample: ["52:54:00:12:34:56"]
+    failing:
+      description: Nodes that a check has taken out and that do not answer now.
+      type: list
+      elements: str
+      sample: []
+turn:
+  description: When this director is to be changed, V(first), V(middle) or V(last), so that one is always left.
+  returned: with O(ha=keepalived) or O(health=keepalived)
+  type: str
+  sample: middle
 node:
   description: What O(node) is for the kernel's table.
   returned: with O(state=drained) or O(state=undrained)
@@ -95,13 +133,23 @@ node:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import IpvsError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import work
 
+_KINDS = {
+    "health_path": _options.URL_PATH,
+    "interface": _options.INTERFACE,
+    "python": _options.PATH,
+}
+
 
 def main() -> None:
     module = AnsibleModule(work.spec(), required_if=work.REQUIRED_IF, supports_check_mode=True)
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     try:
         result = work.look_at(module.params)
     except (HostError, IpvsError) as exc:

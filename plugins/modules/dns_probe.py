@@ -84,13 +84,21 @@ answers:
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host import dns, dns_client
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns.settings import QUERY
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns.settings import QUERY, QUERY_KINDS
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
+
+_KINDS = {
+    "server": _options.HOST,
+    "port": _options.PORT,
+    "timeout": _options.TIMEOUT,
+    "attempts": _options.ATTEMPTS,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = NestedModule(
         argument_spec={
             "server": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 53},
@@ -100,6 +108,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    wrong = _options.wrong(module.params, _KINDS)
+    for number, query in enumerate(module.params["queries"]):
+        wrong += _options.wrong(query, QUERY_KINDS, f"queries[{number}]: ")
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     options = module.params
 
     def last_answer(item: dict[str, t.Any]) -> dict[str, t.Any]:

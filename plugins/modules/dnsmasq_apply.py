@@ -74,11 +74,11 @@ remembered:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host import change
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns import settings, work
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
 
 def outcome(options: t.Mapping[str, t.Any], check: bool) -> work.Outcome:
@@ -89,7 +89,7 @@ def outcome(options: t.Mapping[str, t.Any], check: bool) -> work.Outcome:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=settings.OPTIONS, required_if=settings.REQUIRED_IF, supports_check_mode=True)
+    module = NestedModule(argument_spec=settings.OPTIONS, required_if=settings.REQUIRED_IF, supports_check_mode=True)
     try:
         done = outcome(module.params, module.check_mode)
     except (HostError, MeshError) as exc:

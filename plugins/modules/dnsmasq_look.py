@@ -79,10 +79,10 @@ joined:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns import settings, work
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
 
 def answer(options: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
@@ -102,7 +102,7 @@ def answer(options: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = NestedModule(
         argument_spec={**settings.OPTIONS, "remember": {"type": "bool", "default": False}},
         required_if=settings.REQUIRED_IF,
         supports_check_mode=True,

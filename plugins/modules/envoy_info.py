@@ -160,7 +160,14 @@ explanations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.admin import AdminError, read_report
+
+_KINDS = {
+    "admin_address": _options.HOST,
+    "admin_port": _options.PORT,
+    "timeout": _options.TIMEOUT,
+}
 
 
 def main() -> None:
@@ -173,6 +180,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     options = module.params
     try:
         found = read_report(

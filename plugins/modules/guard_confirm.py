@@ -30,6 +30,8 @@ attributes:
     details: Does nothing in check mode.
   diff_mode:
     support: none
+requirements:
+  - systemd on the managed host
 """
 
 EXAMPLES = r"""

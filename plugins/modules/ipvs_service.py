@@ -169,12 +169,12 @@ drained:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils import _ipvs_module
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import options, plan
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import Outcome
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import Wanted
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
 
 def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
@@ -195,7 +195,7 @@ def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = NestedModule(
         argument_spec={
             **_ipvs_module.service_spec(),
             **_ipvs_module.drain_spec(),

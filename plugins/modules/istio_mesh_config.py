@@ -132,6 +132,7 @@ operations:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.document import MeshConfigError
@@ -154,8 +155,20 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
+_KINDS = {
+    "name": _options.OBJECT,
+    "namespace": _options.NAMESPACE,
+    "key": _options.DATA_KEY,
+    "deployment": _options.OBJECT,
+    "restart_timeout": _options.SECONDS,
+}
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     if YAML_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
     written: list[str] = []

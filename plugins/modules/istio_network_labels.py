@@ -79,6 +79,7 @@ operations:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
     KubeClient,
     connect,
@@ -130,12 +131,21 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
+_KINDS = {
+    "network": _options.LABEL_VALUE,
+    "namespace": _options.NAMESPACE,
+}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
         required_if=[("state", "present", ("network",))],
         supports_check_mode=True,
     )
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     written: list[str] = []
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])

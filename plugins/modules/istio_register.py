@@ -36,8 +36,10 @@ options:
     description:
       - With V(present), the addresses are registered, on top of those that are registered already.
       - With V(absent), the addresses are removed as far as this module registered them.
+      - With V(prepared), only what the virtual machines' sidecars need before they connect is written. That is all of
+        it with O(backend=auto), the ServiceAccounts with O(backend=workload_entry), and nothing with the others.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, prepared]
     default: present
   backend:
     description:
@@ -49,7 +51,8 @@ options:
       - V(workload_entry) is a Service with a selector and one WorkloadEntry for each virtual machine, whatever it
         serves. A Service with a selector that somebody else created gets the virtual machines beside its pods.
       - V(auto) is a Service with a selector and WorkloadGroups. istiod writes the WorkloadEntry itself when a virtual
-        machine's sidecar connects that names the group, and removes it ten seconds after the sidecar has gone. A group
+        machine's sidecar connects that names the group, and removes it ten seconds after the sidecar has gone. What
+        changes in a group is written into the entries of its members here, for istiod does not do that. A group
         stays as long as a sidecar is connected as its member.
       - V(workload_entry) and V(auto) need the definitions of Istio in the cluster.
       - With O(state=absent), virtual machines are found however they were registered.
@@ -274,6 +277,12 @@ services:
       addresses: ["192.168.0.81"]
       pending: []
       changed: true
+left:
+  description: What may still hold the virtual machines, with O(state=absent).
+  returned: failure
+  type: list
+  elements: str
+  sample: ["Service default/deb-nginx01", "Endpoints default/deb-nginx01"]
 attempts:
   description: The largest number of attempts that a namespace took; more than 1 means that somebody else wrote too.
   returned: success
@@ -288,10 +297,11 @@ requests:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.left import left_over
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import (
     RegistrationError,
     by_namespace,
@@ -303,6 +313,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.plan
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.registrar import Namespaced, Registrar
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.services import BACKENDS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import dump
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
 
 def describe(plans: t.Sequence[Namespaced]) -> dict[str, t.Any]:
@@ -365,7 +376,7 @@ def argument_spec() -> dict[str, t.Any]:
         "endpoints": {"type": "list", "elements": "dict", "required": True, "options": endpoint},
     }
     return {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "prepared"], "default": "present"},
         "backend": {"type": "str", "choices": list(BACKENDS), "default": BACKENDS[0]},
         "purge": {"type": "bool", "default": False},
         "service_accounts": {"type": "bool", "default": True},
@@ -375,14 +386,27 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
+_KINDS = {
+    "wait": _options.SECONDS,
+}
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     params = module.params
     written: list[str] = []
+    left: dict[str, list[str]] = {}
     try:
-        batch = parse_registrations(params["services"], params["state"] == "present", params["backend"])
+        prepare = params["state"] == "prepared"
+        state = "present" if prepare else params["state"]
+        batch = parse_registrations(params["services"], state == "present", params["backend"])
+        wish = Wish(state, params["backend"], params["purge"], params["service_accounts"], prepare)
+        if state == "absent":
+            left["left"] = left_over(batch, wish, [])
         client = connect(params["kubeconfig"], params["context"])
-        wish = Wish(params["state"], params["backend"], params["purge"], params["service_accounts"])
         registrar = Registrar(client, wish)
         written = registrar.written
         plans = [registrar.plan(namespace, items) for namespace, items in by_namespace(batch).items()]
@@ -394,7 +418,9 @@ def main() -> None:
                     ends[plan.namespace] = registrar.settle(plan.namespace, plan.batch, params["wait"])
             result["services"] = [item for plan in plans for item in describe_services(plan, ends[plan.namespace])]
     except (RegistrationError, KubeError) as exc:
-        module.fail_json(msg=str(exc), operations=written, changed=bool(written))
+        if written and left:
+            left["left"] = left_over(batch, wish, written)
+        module.fail_json(msg=str(exc), operations=written, changed=bool(written), **left)
     if not module.check_mode:
         # What was written in the end may differ from the first plan when somebody else wrote at the same time.
         result["operations"] = written

@@ -39,6 +39,19 @@ options:
     description: Whether to restart the units although no setting has changed, because the identity has.
     type: bool
     default: false
+  package_file:
+    description:
+      - File on the host of the package that takes the place of a sidecar of another generation. That one is stopped
+        first, and comes back whole when a step fails or the run is cut.
+      - Used with V(present), where M(mesh.expansion.istio_sidecar_look) says C(moves).
+    type: str
+    default: ""
+  remove:
+    description: Certificate and key that the control plane does not take, and that are removed once the sidecar stands.
+      Absolute paths.
+    type: list
+    elements: str
+    default: []
   upgraded_from:
     description:
       - Version of the package that this run has replaced. It is installed again when a step fails.
@@ -91,6 +104,10 @@ guarded:
   description: Whether a timer stood ready to put the old state back, and the proof was made.
   returned: success
   type: bool
+pause:
+  description: For how many seconds at most a sidecar that ran before was not to be had; 0 when it went on running.
+  returned: success
+  type: float
 done:
   description: The steps before the one that failed.
   returned: when a step failed
@@ -105,10 +122,11 @@ restored:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host.change import Broken
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import apply, move
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import (
     Settings,
     argument_spec,
@@ -123,7 +141,12 @@ def execute(params: t.Mapping[str, t.Any], check: bool) -> apply.Outcome:
         return apply.revert(params["upgraded_from"], check)
     if params["state"] == "absent":
         return apply.absent(check)
-    return apply.present(Settings.from_options(params), params["restart"], params["upgraded_from"], check)
+    wrong = _options.wrong(params, {"package_file": _options.PATH, "remove": _options.PATH})
+    if wrong:
+        raise MeshError(" ".join(wrong))
+    arrival = move.Arrival(params["package_file"], params["remove"])
+    settings = Settings.from_options(params)
+    return apply.present(settings, params["restart"], params["upgraded_from"], check, arrival=arrival)
 
 
 def main() -> None:
@@ -137,9 +160,11 @@ def main() -> None:
             },
             "files": {"type": "list", "elements": "dict", "default": []},
             "restart": {"type": "bool", "default": False},
+            "package_file": {"type": "str", "default": ""},
+            "remove": {"type": "list", "elements": "str", "default": []},
             "upgraded_from": {"type": "str", "default": ""},
         },
-        required_if=[("state", "present", ("vip", "service_cidr"))],
+        required_if=[("state", "present", ("vip",))],
         supports_check_mode=True,
     )
     try:

@@ -16,9 +16,11 @@ description:
   - Refuses settings that cannot work, a package for another host, and one that is older than the installed one.
 options:
   package:
-    description: The Debian package, a path on the control node or a URL.
+    description:
+      - The Debian package, a path on the control node or a URL.
+      - Without one, what is installed stays as it is, and no server is asked.
     type: str
-    required: true
+    default: ""
   checksum:
     description:
       - Checksum of the package as C(algorithm:value), for a URL also C(algorithm:URL), as M(ansible.builtin.get_url)
@@ -99,6 +101,15 @@ package:
       description: Whether it is not installed yet.
       type: bool
       returned: success
+former:
+  description: Whether the sidecar of another generation than O(generation) is installed on this host.
+  returned: success
+  type: bool
+moves:
+  description: Whether that one's package is on this host too, so that it can be put back. Then
+    O(mesh.expansion.istio_sidecar_apply#module:package_file) installs the new one.
+  returned: success
+  type: bool
 account:
   description: Whether there is an account of the sidecar.
   returned: success
@@ -152,29 +163,42 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.setti
 )
 
 
-def report(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    settings = Settings.from_options(params)
-    source, checksum = params["package"], params["checksum"]
-    known = params["offer"]
-    offer = package.Offer(**known) if known else package.url_offer(source, checksum)
-    seen = look.look(settings)
+def _offer(params: t.Mapping[str, t.Any]) -> package.Offer | None:
+    source, known = params["package"], params["offer"]
+    if not source:
+        return None
+    return package.Offer(**known) if known else package.url_offer(source, params["checksum"])
+
+
+def _package(offer: package.Offer | None, architecture: str, installed: str, allow_downgrade: bool) -> dict[str, t.Any]:
+    if offer is None:
+        return {"file": "", "checksum": "", "version": "", "fetch": False, "install": False}
     offer, cached = package.complete(offer, package.read_fields)
-    architecture = package.host_architecture()
-    refusal = package.refusal(offer, architecture, seen.version, params["allow_downgrade"])
+    refusal = package.refusal(offer, architecture, installed, allow_downgrade)
     if refusal:
         raise SettingsError(refusal)
+    return {
+        "file": offer.file,
+        "checksum": f"{offer.algorithm}:{offer.checksum}",
+        "version": offer.version,
+        "fetch": not cached,
+        # What a run that was cut left behind goes back first, and then another package may be there.
+        "install": guard.pending(layout.ROLE) or package.needs_install(installed, offer),
+    }
+
+
+def report(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    settings = Settings.from_options(params)
+    offer = _offer(params)
+    seen = look.look(settings)
+    architecture = package.host_architecture()
     return {
         "joined": traces.known() is not None,
         "installed": seen.version,
         "architecture": architecture,
-        "package": {
-            "file": offer.file,
-            "checksum": f"{offer.algorithm}:{offer.checksum}",
-            "version": offer.version,
-            "fetch": not cached,
-            # What a run that was cut left behind goes back first, and then another package may be there.
-            "install": guard.pending(layout.ROLE) or package.needs_install(seen.version, offer),
-        },
+        "package": _package(offer, architecture, seen.version, params["allow_downgrade"]),
+        "former": seen.former is not None,
+        "moves": seen.former is not None and bool(traces.file_of(seen.version)),
         "account": seen.account,
         "identity": files.inspect(layout.CERTS),
         **({"bootstrap": bootstrap.look(Layout())} if settings.layout.bootstrapped else {}),
@@ -189,7 +213,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **argument_spec(),
-            "package": {"type": "str", "required": True},
+            "package": {"type": "str", "default": ""},
             "checksum": {"type": "str", "default": ""},
             "allow_downgrade": {"type": "bool", "default": False},
             "offer": {"type": "dict"},

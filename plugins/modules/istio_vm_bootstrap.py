@@ -28,7 +28,9 @@ description:
     result then has RV(reasons), and of RV(files) none.
 options:
   workload_group:
-    description: Name of the WorkloadGroup that says what the VM is.
+    description:
+      - Name of the WorkloadGroup that says what the VM is.
+      - With O(workload), the name of the workload, which is all that is left of it.
     type: str
     required: true
   namespace:
@@ -78,6 +80,33 @@ options:
     description: Whether istiod makes the VM's WorkloadEntry when the sidecar connects.
     type: bool
     default: true
+  workload:
+    description:
+      - What the VM is, where no WorkloadGroup says it because istiod does not register the VM itself
+        (O(auto_register=false)). Then no WorkloadGroup is read.
+      - Its labels are O(workload.labels), and for each service the labels by which M(mesh.expansion.istio_register)
+        has its Service select VMs.
+    type: dict
+    suboptions:
+      services:
+        description:
+          - What the VM offers, each with C(name), C(port) and C(protocol), and optionally C(port_name), C(namespace)
+            and C(selector).
+        type: list
+        elements: dict
+        default: []
+      service_account:
+        description: The VM's service account.
+        type: str
+        default: default
+      network:
+        description: Name of the VM's network.
+        type: str
+        default: ""
+      labels:
+        description: Labels of the workload.
+        type: dict
+        default: {}
   hosts_entry:
     description: Whether istiod's name gets a line in C(/etc/hosts). Without it, the VM must know the name otherwise.
     type: bool
@@ -110,8 +139,9 @@ options:
   deliver:
     description:
       - With V(all), everything is written.
-      - With V(token), only the token is, and what would be in its way is removed. The other files are only returned, as
-        RV(files), for somebody else to write, and are no change.
+      - With V(token), only the token is. The other files are only returned, as RV(files), for somebody else to write,
+        and are no change. What would be in the token's way is only named, as RV(removed), and has to be removed while
+        the sidecar is stopped.
     type: str
     choices: [all, token]
     default: all
@@ -143,9 +173,9 @@ attributes:
       token. Never a token or a key.
     support: full
 notes:
-  - O(kubeconfig) and O(context) are used on the control node. Their user needs C(get) on C(workloadgroups) and on the
-    three ConfigMaps, and for a VM that needs a token C(create) on C(serviceaccounts/token) and C(get) on
-    C(serviceaccounts).
+  - O(kubeconfig) and O(context) are used on the control node. Their user needs C(get) on the three ConfigMaps, without
+    O(workload) on C(workloadgroups), and for a VM that needs a token C(create) on C(serviceaccounts/token) and C(get)
+    on C(serviceaccounts).
   - The connection plugin must be able to pass data on standard input, as V(ssh) and V(local) do; with privilege
     escalation, the method must not need a terminal, as V(sudo) does not.
   - A C(sudo) that is configured to log the input of commands (C(log_input)) records the token on the VM.
@@ -237,7 +267,8 @@ token:
       returned: when a token was requested
       sample: "2026-11-27T22:15:04Z"
 removed:
-  description: The certificate and key that istiod would have refused, and that are gone or would be in check mode.
+  description: The certificate and key that istiod would have refused, and that are gone or would be in check mode; with
+    O(deliver=token), that are to be removed.
   returned: success
   type: list
   elements: str

@@ -81,7 +81,11 @@ options:
         description: Kind of the objects.
         type: str
         required: true
-        choices: [ConfigMap, Deployment, Namespace, WorkloadGroup]
+        choices: [ConfigMap, Deployment, Namespace, Pod, Service, WorkloadGroup]
+      selector:
+        description: Labels that objects must have, where all of the namespace are read.
+        type: str
+        default: ""
       name:
         description: Name of the object; empty for all of the namespace.
         type: str
@@ -95,6 +99,32 @@ options:
         type: list
         elements: str
         default: []
+  exposure:
+    description:
+      - What is to be exposed on the virtual address. The API server is asked whether it would take the Services, by
+        writes without effect, and who says to be their load balancer. That is left out where a right on Services is
+        missing.
+    type: dict
+    version_added: "1.1.0"
+    suboptions:
+      vip:
+        description: The virtual address.
+        type: str
+        required: true
+      services:
+        description: The Services, as M(mesh.expansion.mesh_services) takes them.
+        type: list
+        elements: dict
+        required: true
+      backend:
+        description: As of M(mesh.expansion.mesh_services).
+        type: str
+        choices: [auto, external_ips, load_balancer]
+        default: external_ips
+      adopt:
+        description: As of M(mesh.expansion.mesh_services).
+        type: bool
+        default: false
 """
 
 EXAMPLES = r"""
@@ -146,11 +176,25 @@ unknown:
   type: list
   elements: dict
   sample: []
+refused:
+  description: Why the Services of O(exposure) would be refused, and what to do; empty when they would be taken.
+  returned: when it answered
+  type: str
+  sample: ""
+claimed:
+  description: The Services of O(exposure) to which somebody else gives addresses, with these and the writers' names.
+  returned: when it answered
+  type: list
+  elements: dict
+  sample:
+    - {namespace: istio-system, name: istiod-lb, addresses: [198.51.100.7], managers: [some-controller]}
 documents:
   description:
     - Of each of O(documents), the C(items) that are there, with their C(name), C(labels), the C(data) of the wanted
-      keys, and of a Deployment the C(template_labels) of its pods.
-    - The C(state) is V(ok), V(missing), V(forbidden), or V(unserved) when the API server does not know the kind.
+      keys, of a Pod its C(phase), of a Deployment the C(template_labels) and C(images) of its pods, and of a Service
+      its C(service), with C(type), C(selector) and C(ports).
+    - The C(state) is V(ok), V(missing), V(forbidden), V(unserved) when the API server does not know the kind, or
+      V(invalid) when it does not understand the C(selector).
   returned: when it answered
   type: list
   elements: dict
@@ -158,14 +202,15 @@ documents:
     - kind: Namespace
       namespace: ""
       name: istio-system
+      selector: ""
       keys: []
       state: ok
-      items: [{name: istio-system, labels: {}, data: {}, template_labels: {}}]
+      items: [{name: istio-system, labels: {}, data: {}, phase: "", template_labels: {}, images: [], service: {}}]
 """
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import (
     KubeClient,
     connect,
@@ -174,6 +219,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import (
     KubeError,
     KubeForbidden,
+    KubeInvalid,
     KubeLibraryMissing,
     KubeNotFound,
 )
@@ -182,16 +228,21 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     DEPLOYMENTS,
     ENDPOINTS,
     NAMESPACES,
+    PODS,
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
     WORKLOAD_GROUPS,
 )
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure import trial
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.backends import BACKENDS, EXTERNAL_IPS
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
 _RESOURCES = {
     item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, ENDPOINTS, NAMESPACES, SECRETS, SERVICES, SERVICE_ACCOUNTS)
 }
-_READABLE = {item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, NAMESPACES, WORKLOAD_GROUPS)}
+_READABLE = {item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICES, WORKLOAD_GROUPS)}
+_OF_SERVICE = ("type", "selector", "ports")
 
 Items = t.List[t.Dict[str, t.Any]]
 
@@ -204,27 +255,35 @@ def read(client: KubeClient, asked: dict[str, t.Any]) -> dict[str, t.Any]:
             found = client.get(resource, namespace, name)
             items = [found] if found else []
         else:
-            items = client.list(resource, namespace)
+            items = client.list(resource, namespace, asked.get("selector"))
     except KubeForbidden:
         return {**asked, "state": "forbidden", "items": []}
     except KubeNotFound:
         return {**asked, "state": "unserved", "items": []}
+    except KubeInvalid:
+        return {**asked, "state": "invalid", "items": []}
     state = "missing" if name and not items else "ok"
-    return {**asked, "state": state, "items": [_part(item, asked["keys"]) for item in items]}
+    return {**asked, "state": state, "items": [_part(item, asked) for item in items]}
 
 
-def _part(found: dict[str, t.Any], keys: t.Sequence[str]) -> dict[str, t.Any]:
-    template = (found.get("spec") or {}).get("template") or {}
-    data = found.get("data") or {}
+def _part(found: dict[str, t.Any], asked: dict[str, t.Any]) -> dict[str, t.Any]:
+    spec, data, keys = found.get("spec") or {}, found.get("data") or {}, asked["keys"]
+    template = spec.get("template") or {}
+    front = {key: spec[key] for key in _OF_SERVICE if key in spec} if asked["kind"] == SERVICES.kind else {}
     return {
         "name": found["metadata"]["name"],
         "labels": found["metadata"].get("labels") or {},
         "data": {key: data[key] for key in keys if key in data},
+        "phase": (found.get("status") or {}).get("phase") or "" if asked["kind"] == PODS.kind else "",
         "template_labels": (template.get("metadata") or {}).get("labels") or {},
+        "images": [item.get("image") or "" for item in (template.get("spec") or {}).get("containers") or []],
+        "service": front,
     }
 
 
-def inspect(client: KubeClient, access: Items, objects: Items, documents: Items) -> dict[str, t.Any]:
+def inspect(
+    client: KubeClient, access: Items, objects: Items, documents: Items, exposure: dict[str, t.Any] | None = None
+) -> dict[str, t.Any]:
     """All answers; the first question also tells whether the API is there."""
     result: dict[str, t.Any] = {"version": client.server_version(), "denied": [], "missing": [], "unknown": []}
     for item in access:
@@ -241,6 +300,10 @@ def inspect(client: KubeClient, access: Items, objects: Items, documents: Items)
             if found is None:
                 result["missing"].append(item)
     result["documents"] = [read(client, item) for item in documents]
+    exposed = exposure if not any(item["resource"] == "services" for item in result["denied"]) else None
+    result["refused"] = trial.refusal(client, exposed) if exposed else ""
+    balanced = exposed is not None and exposed["backend"] != EXTERNAL_IPS
+    result["claimed"] = trial.claims(client, exposed) if exposed and balanced else []
     return result
 
 
@@ -257,23 +320,35 @@ def argument_spec() -> dict[str, t.Any]:
     }
     documents = {
         "kind": {"type": "str", "required": True, "choices": sorted(_READABLE)},
+        "selector": {"type": "str", "default": ""},
         "name": {"type": "str", "default": ""},
         "namespace": {"type": "str", "default": ""},
         "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     }
+    exposure = {
+        "vip": {"type": "str", "required": True},
+        "services": {"type": "list", "elements": "dict", "required": True},
+        "backend": {"type": "str", "choices": list(BACKENDS), "default": EXTERNAL_IPS},
+        "adopt": {"type": "bool", "default": False},
+    }
     return {
         "access": {"type": "list", "elements": "dict", "default": [], "options": access},
         "documents": {"type": "list", "elements": "dict", "default": [], "options": documents},
+        "exposure": {"type": "dict", "options": exposure},
         "objects": {"type": "list", "elements": "dict", "default": [], "options": objects},
         **kube_auth_argument_spec(),
     }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
+    wrong = _options.wrong(module.params["exposure"] or {}, {"vip": _options.ADDRESS}, "exposure: ")
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])
-        result = inspect(client, module.params["access"], module.params["objects"], module.params["documents"])
+        asked = [module.params[name] for name in ("access", "objects", "documents", "exposure")]
+        result = inspect(client, *asked)
     except KubeLibraryMissing as exc:
         module.fail_json(msg=str(exc))
     except KubeError as exc:

@@ -110,7 +110,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.backends import BACKENDS, EXTERNAL_IPS
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import ExposureError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import (
+    ExposureError,
+    parse_address,
+    parse_services,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.plan import Plan
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.work import Exposer
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.settings.yaml_text import dump
@@ -144,6 +148,10 @@ def main() -> None:
     )
     written: list[str] = []
     try:
+        if module.params["state"] == "present":
+            # Before the API is asked for anything.
+            parse_address(module.params["vip"], "vip (exposure_vip in the role exposure)")
+            parse_services(module.params["services"])
         client = connect(module.params["kubeconfig"], module.params["context"])
         exposer = Exposer(client, module.params, module.check_mode)
         written = exposer.written

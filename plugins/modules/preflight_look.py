@@ -13,7 +13,7 @@ author:
   - mesh.expansion contributors (@mesh-expansion)
 description:
   - Reads in one go what the role P(mesh.expansion.preflight#role) judges, and changes nothing.
-  - Needs root for the ARP probe of a director.
+  - Needs root on a director. Without it, nothing of a director but its system is looked at; RV(root) tells.
 options:
   kinds:
     description: What the host is; decides what is looked at beyond the system itself.
@@ -33,8 +33,15 @@ options:
     description: Whether the installed sidecar package of a VM may give way to an older one.
     type: bool
     default: false
+  now:
+    description: The control node's time, in seconds since 1970, which the host's own is compared with; 0 compares none.
+    type: float
+    default: 0
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
+requirements:
+  - iproute2 and systemd on the managed host
+  - dpkg on a VM
 """
 
 EXAMPLES = r"""
@@ -42,6 +49,7 @@ EXAMPLES = r"""
   mesh.expansion.preflight_look:
     kinds: [director]
     vip: 192.168.0.62
+    now: "{{ now().timestamp() }}"
   register: look
 """
 
@@ -51,17 +59,49 @@ system:
     interfaces and IPv4 addresses.
   returned: success
   type: dict
+root:
+  description: Whether the module ran as root.
+  returned: success
+  type: bool
+  sample: true
+user:
+  description: Name of the user that the module ran as.
+  returned: success
+  type: str
+  sample: root
+clock:
+  description: By how many seconds the host's clock is ahead of O(now).
+  returned: with O(now)
+  type: float
+  sample: 0.4
+external_ips:
+  description: Whether kube-proxy heeds the external addresses of Services, where it tells that.
+  returned: for a node whose kube-proxy tells
+  type: bool
+  sample: true
 ip_vs:
   description: Whether the kernel has the Linux Virtual Server or can load it, and the error if not.
   returned: for a director
   type: dict
   sample: {usable: true, error: ""}
+keepalived:
+  description: Whether keepalived runs, whether its configuration is somebody else's, and whether the host is kept from
+    holding the virtual address.
+  returned: for a director
+  type: dict
+  sample: {active: true, foreign: false, standby: false}
+kept_out:
+  description: What several directors tell each other and no rule of the packet filter lets in.
+  returned: for a director
+  type: list
+  elements: str
+  sample: [protocol 112]
 probe:
-  description: Interface in whose subnet the virtual address is, whether the host has the address,
-    and who else answers for it.
+  description: Interface in whose subnet the virtual address is, its hardware address, whether the host has the
+    address, who else answers for it, and the adverts of VRRP that were heard meanwhile.
   returned: for a director, with an IPv4 O(vip)
   type: dict
-  sample: {interface: eth0, held: false, answered_by: [], error: ""}
+  sample: {interface: eth0, held: false, answered_by: [], error: "", hardware: "52:54:00:12:34:56", adverts: []}
 arp:
   description: The settings C(arp_ignore) and C(arp_announce) of all interfaces.
   returned: for a node
@@ -80,11 +120,24 @@ installed:
 """
 
 import ipaddress
+import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils._host import addresses, arp, deb_source, packages, system
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
+from ansible_collections.mesh.expansion.plugins.module_utils._host import (
+    addresses,
+    arp,
+    commands,
+    deb_source,
+    packages,
+    packet_filter,
+    system,
+    vrrp,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import standing
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 
 SECONDS = 20
@@ -100,11 +153,17 @@ def probe(vip: str) -> dict[str, t.Any] | None:
     homes = addresses.home_of(places, address)
     seen: dict[str, t.Any] = {"interface": homes[0] if homes else "", "answered_by": [], "error": ""}
     seen["held"] = bool(addresses.of_address(places, address))
-    try:
-        if homes:
+    if not homes:
+        return {**seen, "hardware": "", "adverts": []}
+    seen["hardware"] = addresses.hardware(homes[0])
+    # As long as the address is asked for.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        heard = pool.submit(vrrp.listen, homes[0], 1.5)
+        try:
             seen["answered_by"] = arp.probe(homes[0], vip, 3, 0.5)
-    except HostError as exc:
-        seen["error"] = str(exc)
+        except HostError as exc:
+            seen["error"] = str(exc)
+        seen["adverts"] = heard.result()
     return seen
 
 
@@ -116,17 +175,26 @@ def installed() -> str:
         return ""
 
 
-def look(kinds: t.Sequence[str], vip: str, package: str, allow_downgrade: bool) -> dict[str, t.Any]:
-    seen: dict[str, t.Any] = {"system": system.facts()}
-    if "director" in kinds:
-        seen.update(ip_vs=system.ip_vs(), probe=probe(vip))
+def look(kinds: t.Sequence[str], vip: str, package: str, allow_downgrade: bool, now: float = 0) -> dict[str, t.Any]:
+    # At first, before anything takes its time.
+    seen: dict[str, t.Any] = {"clock": round(time.time() - now, 1) if now else None, "system": system.facts()}
+    seen.update(system.user())
+    if "director" in kinds and seen["root"]:
+        ruleset = commands.run(["nft", "-j", "list", "ruleset"]).stdout
+        seen.update(ip_vs=system.ip_vs(), probe=probe(vip), keepalived=standing.look())
+        seen["kept_out"] = packet_filter.kept_out(ruleset, standing.TRAFFIC)
     if "node" in kinds:
-        seen["arp"] = system.arp_settings()
+        seen.update(arp=system.arp_settings(), external_ips=system.external_ips())
     if "vm" in kinds:
         seen["installed"] = "" if allow_downgrade else installed()
     if "vm" in kinds and package:
         seen["package"] = {"source": package, **deb_source.inspect(package, SECONDS)}
     return {name: value for name, value in seen.items() if value is not None}
+
+
+_KINDS = {
+    "now": _options.SINCE,
+}
 
 
 def main() -> None:
@@ -136,9 +204,13 @@ def main() -> None:
             "vip": {"type": "str", "default": ""},
             "package": {"type": "str", "default": ""},
             "allow_downgrade": {"type": "bool", "default": False},
+            "now": {"type": "float", "default": 0},
         },
         supports_check_mode=True,
     )
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     try:
         module.exit_json(changed=False, **look(**module.params))
     except HostError as exc:

@@ -44,7 +44,7 @@ options:
   control_plane:
     description: The control plane's generation, which has the checks.
     type: str
-    default: citadel
+    default: istiod
   registration_backend:
     description: How the machines are registered, the option O(mesh.expansion.istio_register#module:backend).
     type: str
@@ -162,21 +162,27 @@ names:
   returned: success
   type: dict
   sample: {istio-pilot: 192.0.2.62, istio-pilot.istio-system.svc.cluster.local: 10.96.40.1}
+reached:
+  description: Whether the API server answered.
+  returned: failure
+  type: bool
 """
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._kube import pods
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect, kube_auth_argument_spec
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError, KubeUnreachable
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import generations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import client_pod
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.cluster import look
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.cluster_requests import REQUEST_SECONDS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.backends import BACKENDS, EXTERNAL_IPS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.services import BACKENDS as REGISTRATIONS
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -186,8 +192,8 @@ def argument_spec() -> dict[str, t.Any]:
         "key": {"type": "str", "default": "mesh", "no_log": False},
     }
     client = {
-        "namespace": {"type": "str", "default": "default"},
-        "selector": {"type": "str", "default": "app=sleep"},
+        "namespace": {"type": "str", "default": client_pod.NAMESPACE},
+        "selector": {"type": "str", "default": client_pod.LABEL},
         "container": {"type": "str"},
     }
     plain_client = {**client, "selector": {"type": "str", "required": True}}
@@ -207,7 +213,7 @@ def argument_spec() -> dict[str, t.Any]:
         "deployment": {"type": "str", "default": "istio-pilot"},
         "client": {
             "type": "dict",
-            "default": {"namespace": "default", "selector": "app=sleep"},
+            "default": {"namespace": client_pod.NAMESPACE, "selector": client_pod.LABEL},
             "options": client,
         },
         "plain_client": {"type": "dict", "options": plain_client},
@@ -216,9 +222,27 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
+_KINDS = {
+    "vip": _options.ADDRESS,
+    "trust_domain": _options.DOMAIN,
+    "cluster_domain": _options.DOMAIN,
+    "timeout": _options.TIMEOUT,
+    "istio_namespace": _options.NAMESPACE,
+    "deployment": _options.OBJECT,
+}
+_POD = {"namespace": _options.NAMESPACE, "container": _options.NAMESPACE}
+_OF_OBJECTS = {"mesh": {"name": _options.OBJECT, "key": _options.DATA_KEY}, "client": _POD, "plain_client": _POD}
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
+    wrong = _options.wrong(module.params, _KINDS)
+    for name, kinds in _OF_OBJECTS.items():
+        wrong += _options.wrong(module.params[name] or {}, kinds, f"{name}: ")
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     try:
+        generations.generation(module.params["control_plane"])
         client = connect(module.params["kubeconfig"], module.params["context"])
         found = look(
             client,
@@ -228,7 +252,8 @@ def main() -> None:
             ),
         )
     except (MeshError, KubeError, RegistrationError) as exc:
-        module.fail_json(msg=f"Cannot check the cluster: {exc}")
+        reached = not isinstance(exc, KubeUnreachable)
+        module.fail_json(msg=f"Cannot check the cluster: {exc}", reached=reached)
     module.exit_json(changed=False, **found)
 
 

@@ -59,6 +59,8 @@ seealso:
   - module: mesh.expansion.verify_cluster
   - plugin: mesh.expansion.verify_rows
     plugin_type: filter
+requirements:
+  - Debian's dpkg and apt, systemd and iproute2 on the managed host
 """
 
 EXAMPLES = r"""
@@ -92,6 +94,12 @@ identity:
   description: What this host has of an identity, for the option O(mesh.expansion.istio_vm_certs#module:actual). No key.
   returned: success
   type: dict
+proxy:
+  description:
+    - How Envoy stands, in numbers, for P(mesh.expansion.verify_textfile#filter). Its state is empty when it is silent.
+  returned: success
+  type: dict
+  sample: {state: LIVE, connected: true, updates: [[cds, success, 3]], clusters: 12, endpoints: 20, healthy: 20}
 bootstrap:
   description:
     - What this host has of its bootstrap files, for the option O(mesh.expansion.istio_vm_bootstrap#module:actual). No
@@ -104,11 +112,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import control_plane
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import look as bootstrap
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.layout import Layout
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import look, look_istiod, vm, vm_istiod
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import look, look_istiod, proxy, vm, vm_istiod
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns import settings as dns
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.model import DNSMASQ
@@ -164,7 +173,15 @@ def check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     sidecar = Settings.from_options(_parsed("sidecar", argument_spec(), params["sidecar"]))
     found = (_with_token if sidecar.layout.bootstrapped else _with_secret)(params, sidecar)
     checks = {name: finding.as_dict() for name, finding in found.pop("checks").items()}
-    return {"checks": checks, **found, "identity": files.inspect(layout.CERTS)}
+    return {"checks": checks, **found, "identity": files.inspect(layout.CERTS), "proxy": proxy.look()}
+
+
+_KINDS = {
+    "revision": _options.NAMESPACE,
+    "server": _options.URL,
+    "cluster_domain": _options.DOMAIN,
+    "timeout": _options.TIMEOUT,
+}
 
 
 def main() -> None:
@@ -182,6 +199,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     try:
         found = check(module.params)
     except (HostError, MeshError) as exc:

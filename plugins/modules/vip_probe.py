@@ -37,6 +37,8 @@ options:
     default: 0.5
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
+requirements:
+  - iproute2 on the managed host
 """
 
 EXAMPLES = r"""
@@ -69,9 +71,16 @@ answered_by:
 import ipaddress
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host import addresses
 from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import probe
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+
+_KINDS = {
+    "interface": _options.INTERFACE,
+    "count": _options.ATTEMPTS,
+    "wait": _options.SECONDS,
+}
 
 
 def main() -> None:
@@ -84,6 +93,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    wrong = _options.wrong(module.params, _KINDS)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
     count, wait = module.params["count"], module.params["wait"]
     try:
         address = ipaddress.IPv4Address(module.params["address"])

@@ -40,9 +40,21 @@ def _of_host(context: t.Any, host: str) -> sites.Read:
     return read
 
 
+def of_hosts(context: t.Any, hosts: t.Iterable[str]) -> dict[str, t.Mapping[str, t.Any]]:
+    """What the inventory, the facts and the command line say for each of these hosts; nothing is evaluated yet."""
+    hostvars = context.resolve_or_missing("hostvars")
+    return {host: hostvars[host] for host in hosts}
+
+
 def own(context: t.Any, host: str) -> sites.Vm:
     """The host's own entry, as if it were a VM: others have a namespace and no services."""
     return sites.vm_of(_of_host(context, host), host)
+
+
+def first(context: t.Any, host: str, names: t.Sequence[str]) -> t.Any:
+    """The value of the first of these variables that is set for the host."""
+    read = _of_host(context, host)
+    return next((value for name in names for value in [read(name)] if value not in (None, "")), None)
 
 
 def site(

@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,18 +75,7 @@ def objects() -> list[Json]:
     ]
 
 
-def eventually(what: str, check: Callable[[], Any], timeout: float = 60) -> Any:
-    """The first true result, or a failure that names what was waited for and what was there last."""
-    deadline = time.monotonic() + timeout
-    while True:
-        result = check()
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"{what}: not so after {timeout:.0f} s; last: {result!r}"
-        time.sleep(0.3)
-
-
-def program(path: Path, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
+def program(path: Path, *arguments: str, input: str | None = None, timeout: float = 180) -> str:
     """kubectl or istioctl on the control node, as the administrator."""
     env = {"KUBECONFIG": str(config.admin_kubeconfig())}
     return proc.run([path, *arguments], netns=SITE.netns, env=env, input=input, timeout=timeout).stdout
@@ -93,6 +83,21 @@ def program(path: Path, *arguments: str, input: str | None = None, timeout: floa
 
 def kubectl(*arguments: str, input: str | None = None) -> str:
     return program(kubernetes.binary("kubectl", config.shape().kubernetes), *arguments, input=input)
+
+
+def playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """ansible-playbook on the control node; the caller looks at the exit status."""
+    root = config.repo_root()
+    command = ["ip", "netns", "exec", SITE.netns, str(Path(config.venv_python()).parent / "ansible-playbook")]
+    return subprocess.run(
+        [*command, "-i", "inventory/lab", *arguments],
+        cwd=root,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root / "build/collections"), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
 
 
 def istioctl(*arguments: str) -> str:

@@ -17,10 +17,11 @@ import pytest
 import yaml
 from bootstrap_cases import BARE, CASES, DIFFERENCES, MESHES, Case
 from cryptography import x509
-from ground import VM, apply, balanced, delete, eventually, istioctl, joined, kubectl, objects, on
+from ground import VM, apply, balanced, delete, istioctl, joined, kubectl, objects, on
 
 from lab import config, hosts, proc
 from lab.istio import rendered
+from tests.live import eventually
 
 Json = dict[str, Any]
 SITE = config.topology()

@@ -18,7 +18,6 @@ from ground import (
     connections,
     curl,
     delete,
-    eventually,
     in_pod,
     istioctl,
     joined,
@@ -31,6 +30,7 @@ from ground import (
 from lab import config
 from lab.build import istio
 from lab.istio import rendered
+from tests.live import eventually
 
 SERVER = "http://server.default:8080/"
 STATISTICS = "pilot-agent request GET stats"

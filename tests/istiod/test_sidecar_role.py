@@ -4,20 +4,19 @@ of verification, removal; and the host is as it was. Needs `lab/lab up istiod`, 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ground import SITE, VM, apply, balanced, delete, eventually, kubectl, objects, on
+from ground import SITE, VM, apply, balanced, delete, kubectl, objects, on, playbook
 
 from lab import config
 from lab.build import istio
 from lab.istio import packages
+from tests.live import eventually
 
 Json = dict[str, Any]
 ROOT = config.repo_root()
@@ -70,17 +69,7 @@ class Done:
         book, given = folder / "play.yml", folder / "variables.json"
         book.write_text(yaml.safe_dump([{"hosts": VM.name, "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
         given.write_text(json.dumps(variables), encoding="utf-8")
-        program = Path(config.venv_python()).parent / "ansible-playbook"
-        command = ["ip", "netns", "exec", SITE.netns, str(program), "-i", "inventory/lab", str(book), "-e", f"@{given}"]
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections")},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = playbook(str(book), "-e", f"@{given}", *arguments)
         self.ok, self.output = done.returncode == 0, done.stdout + done.stderr
 
     @property
@@ -124,8 +113,8 @@ def _items(value: Any) -> Any:
 def fixture_life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
     """All of it in order; the tests look at one part each."""
     folder = tmp_path_factory.mktemp("role")
-    # dpkg takes this directory with the last package in it, which an earlier test may have purged; every Debian has it.
-    on(VM, "install -d /usr/local/bin")
+    # As a host that has nothing there: the package brings it.
+    on(VM, "rmdir --ignore-fail-on-non-empty /usr/local/bin || true")
     found: Json = {"before": state()}
     apply(*objects())
     try:

@@ -179,10 +179,10 @@ def test_readme_shows_the_example_inventory(name: str) -> None:
     assert wanted in [yaml.safe_load(text) for text in yaml_blocks(ROOT / "README.md")]
 
 
-def test_example_inventory_is_understood() -> None:
-    done = subprocess.run(
-        ["ansible-inventory", "-i", "inventory/example", "--list"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+@pytest.mark.parametrize("name", ["example", "example-citadel"])
+def test_example_inventory_is_understood(name: str) -> None:
+    command = ["ansible-inventory", "-i", f"inventory/{name}", "--list"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     groups = json.loads(done.stdout)
     for group in ("director", "k8s_nodes", "vms"):
         assert groups[group]["hosts"], group

@@ -48,6 +48,12 @@ def test_execution_environment_needs_what_the_control_node_needs(root: Path) -> 
     assert set(requirements(root / "meta/ee-requirements.txt")) == control_node
 
 
+def test_the_execution_environment_of_the_page_has_the_same_range(root: Path) -> None:
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", (root / "docs/execution-environment.md").read_text(), re.M | re.S)
+    core = Requirement(yaml.safe_load(block)["dependencies"]["ansible_core"]["package_pip"])
+    assert core.specifier == requirements(root / "requirements.txt")["ansible-core"].specifier
+
+
 def test_changelog_has_the_version(root: Path) -> None:
     version = load(root / "galaxy.yml")["version"]
     assert version in load(root / "changelogs/changelog.yaml")["releases"]

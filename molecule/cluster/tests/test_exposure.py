@@ -9,6 +9,7 @@ from typing import Any
 
 import lab_state
 import pytest
+import trouble
 import yaml
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeError
@@ -23,7 +24,6 @@ LISTED = exposed_services("reference", procedure.OVERRIDES)
 OWN = {"name": "own-lb", "namespace": "default", "selector": {"app": "own"}, "ports": [{"port": 18443, "name": "own"}]}
 PILOT = ("istio-pilot-lb", "istio-system")
 EDITOR = "kubectl-edit"
-POLICY = "no-external-addresses"
 
 
 def run(kubeconfig: Path | None = None, check: bool = False, **options: Any) -> list[str]:
@@ -214,22 +214,9 @@ def test_a_user_who_may_only_read(core: client.CoreV1Api, tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def policy(core: client.CoreV1Api) -> Iterator[None]:
-    """The cluster forbids external addresses in one namespace."""
-    api = client.AdmissionregistrationV1Api(core.api_client)
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["services"]}
-    spec = {
-        "matchConstraints": {"resourceRules": [rule]},
-        "validations": [{"expression": "!has(object.spec.externalIPs)", "message": "external addresses are forbidden"}],
-    }
-    name = {"name": POLICY}
-    only = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}
-    binding = {"policyName": POLICY, "validationActions": ["Deny"], "matchResources": only}
-    api.create_validating_admission_policy({"metadata": name, "spec": spec})
-    api.create_validating_admission_policy_binding({"metadata": name, "spec": binding})
-    yield
-    api.delete_validating_admission_policy_binding(POLICY)
-    api.delete_validating_admission_policy(POLICY)
+def policy() -> Iterator[None]:
+    with trouble.no_external_addresses("default"):
+        yield
 
 
 def test_a_policy_that_forbids_external_addresses(policy: None) -> None:

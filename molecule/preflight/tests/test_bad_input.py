@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 
 import lab_state
 import pytest
+import trouble
 import yaml
 from testinfra.host import Host
 
 Playbook = Callable[..., CompletedProcess[str]]
-OWN = ("ansible_host", "mesh_vm_services")
+OWN = ("ansible_host", "ansible_python_interpreter", "mesh_vm_services")
 """Variables of single hosts; all others are the whole lab's."""
 
 
@@ -60,7 +62,6 @@ RUNS: dict[str, dict[str, Any]] = {
         "mesh_vip": "192.168.0.300",
         "mesh_service_cidr": "10.233.0.0/99",
         "mesh_vm_services": [{"name": "Web_1", "port": 9080, "protocol": "http"}],
-        "mesh_control_plane": "linkerd",
         "mesh_service_account": "nobody",
         # As administrator, who may look for any Secret.
         "mesh_kubeconfig": str(lab_state.LAB / "admin.kubeconfig"),
@@ -79,7 +80,7 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "node": {"mesh_vip": "192.168.0.72"},
     "istiod": {"mesh_control_plane": "istiod", "mesh_exposed_profile": "istiod", "mesh_exposed_overrides": {}},
-    "vm": {"mesh_vip": "192.168.0.81"},
+    "vm": {"mesh_vip": "192.168.0.81", "mesh_control_plane": "linkerd"},
 }
 
 
@@ -108,7 +109,7 @@ def output_of(playbook: Playbook, tmp_path_factory: pytest.TempPathFactory) -> C
         pytest.param("malformed", [r"mesh_service_cidr: '10\.233\.0\.0/99'", r"prefix"], id="malformed-service-cidr"),
         pytest.param("malformed", [r"Web_1", r"lower-case"], id="malformed-service-name"),
         pytest.param(
-            "malformed", [r"mesh_control_plane: 'linkerd' is not known\. Set it to 'citadel'"], id="no-control-plane"
+            "vm", [r"mesh_control_plane: 'linkerd' is not known\. Set it to 'citadel'"], id="no-control-plane"
         ),
         pytest.param(
             "istiod",
@@ -255,3 +256,62 @@ def ipvs_mode(connect: Callable[[str], Host]) -> Iterator[None]:
 
 def test_ipvs_mode_without_strict_arp(playbook: Playbook, ipvs_mode: None) -> None:
     refused(playbook("site.yml"), r"k8s-node2", r"strictARP")
+
+
+@pytest.fixture
+def forbidden(playbook: Playbook) -> Iterator[None]:
+    with trouble.no_external_addresses("istio-system"):
+        # The API server takes a moment until it heeds a policy.
+        time.sleep(3)
+        yield
+
+
+def test_admission_that_refuses_external_addresses(playbook: Playbook, forbidden: None) -> None:
+    refused(
+        playbook("site.yml"),
+        r"mesh_exposure_backend: with external_ips, the cluster would not take the exposed Services",
+        r"external addresses are forbidden",
+        r"Or set mesh_exposure_backend: load_balancer",
+    )
+    done = playbook("molecule/preflight/converge.yml", "-e", "mesh_exposure_backend=load_balancer")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.fixture
+def gate_off(connect: Callable[[str], Host]) -> Iterator[None]:
+    """A node's kube-proxy ignores external addresses."""
+    node, file = connect("k8s-node3"), "/var/lib/kube-proxy/config.yaml"
+    ask = "curl -sSf --retry 20 --retry-delay 1 --retry-all-errors http://127.0.0.1:10249/metrics"
+    node.check_output(f"cp -p {file} {file}.kept && echo 'featureGates: {{AllowServiceExternalIPs: false}}' >> {file}")
+    node.check_output(f"systemctl restart kube-proxy && {ask} | grep -F 'AllowServiceExternalIPs'")
+    yield
+    node.check_output(f"mv {file}.kept {file} && systemctl restart kube-proxy && {ask} -o /dev/null")
+
+
+def test_kube_proxy_that_ignores_external_addresses(playbook: Playbook, gate_off: None) -> None:
+    refused(playbook("site.yml"), r"k8s-node3: kube-proxy ignores the external addresses of Services")
+
+
+@pytest.fixture
+def late(vm: Host) -> Iterator[str]:
+    """An interpreter on the VM for which it is two minutes earlier; containers have the machine's own clock."""
+    folder = "/root/late"
+    program = "import time\nreal = time.time\ntime.time = lambda: real() - 120\n"
+    vm.check_output(f"mkdir {folder} && printf '%s' '{program}' > {folder}/sitecustomize.py")
+    script = f'#!/bin/sh\nPYTHONPATH={folder} exec /usr/bin/python3 "$@"\n'
+    vm.check_output(f"printf '%s' '{script}' > {folder}/python && chmod +x {folder}/python")
+    yield f"{folder}/python"
+    vm.check_output(f"rm -r {folder}")
+
+
+def test_a_clock_that_is_late(playbook: Playbook, site: Callable[..., Path], late: str) -> None:
+    path = site()
+    inventory = yaml.safe_load(path.read_text())
+    inventory["all"]["children"]["vms"]["hosts"]["deb-nginx01"]["ansible_python_interpreter"] = late
+    path.write_text(yaml.safe_dump(inventory))
+    refused(playbook("site.yml", inventory=path), r"deb-nginx01: its clock is 1[12]\d s behind the control node's")
+
+
+def test_a_vm_of_another_kind_of_address(playbook: Playbook) -> None:
+    done = playbook("site.yml", "-e", "mesh_vm_address=fd00::81")
+    refused(done, r"deb-nginx01: its address 'fd00::81' is an IPv6 address, and the site is one of IPv4")

@@ -11,11 +11,22 @@ import json
 import re
 import typing as t
 
-from . import commands
+from . import commands, paths
 from .errors import HostError
 from .vip import Address, Place, places
 
-__all__ = ["Address", "Place", "Remove", "home_of", "interfaces", "look", "of_address", "parse", "source_of_route"]
+__all__ = [
+    "Address",
+    "Place",
+    "Remove",
+    "hardware",
+    "home_of",
+    "interfaces",
+    "look",
+    "of_address",
+    "parse",
+    "source_of_route",
+]
 
 
 def parse(value: t.Any, what: str) -> Address:
@@ -38,6 +49,11 @@ def look() -> tuple[list[str], list[Place]]:
     except ValueError as exc:
         raise HostError(f"ip -j address show gives no JSON ({exc}): this takes iproute2 4.12 or later.") from exc
     return interfaces(links), places(links)
+
+
+def hardware(interface: str) -> str:
+    """An interface's own hardware address; empty where it has none."""
+    return (paths.read_text(f"/sys/class/net/{interface}/address") or "").strip()
 
 
 def of_address(found: t.Iterable[Place], address: Address) -> list[Place]:

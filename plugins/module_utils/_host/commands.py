@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+import time
 import typing as t
 
 from .errors import HostError
@@ -14,6 +16,7 @@ from .errors import HostError
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 60
+_PAUSE = 0.3
 
 
 class Result(t.NamedTuple):
@@ -22,14 +25,21 @@ class Result(t.NamedTuple):
     stderr: str
 
 
+def _environment() -> dict[str, str]:
+    return {**os.environ, **_ENVIRONMENT, "PATH": _PATH}
+
+
+def _failed(argv: t.Sequence[str], rc: int, said: str) -> HostError:
+    return HostError(f"{' '.join(argv)} ended with {rc}: {said.strip() or 'it said nothing'}")
+
+
 def run(argv: t.Sequence[str], stdin: str | None = None, seconds: float = SECONDS) -> Result:
     """Run a program to its end, whatever that is."""
-    environment = {**os.environ, **_ENVIRONMENT, "PATH": _PATH}
     try:
         done = subprocess.run(
             list(argv),
             input=stdin,
-            env=environment,
+            env=_environment(),
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -38,6 +48,8 @@ def run(argv: t.Sequence[str], stdin: str | None = None, seconds: float = SECOND
         )
     except FileNotFoundError:
         return Result(127, "", f"{argv[0]} is not installed")
+    except OSError as exc:
+        return Result(126, "", f"{argv[0]} cannot be run: {exc.strerror}")
     except subprocess.TimeoutExpired:
         return Result(124, "", f"no end within {seconds:.0f} s")
     return Result(done.returncode, done.stdout, done.stderr)
@@ -47,6 +59,30 @@ def must(argv: t.Sequence[str], stdin: str | None = None, seconds: float = SECON
     """Run a program that has to succeed, and give what it printed."""
     done = run(argv, stdin, seconds)
     if done.rc != 0:
-        said = (done.stderr or done.stdout).strip() or "it said nothing"
-        raise HostError(f"{' '.join(argv)} ended with {done.rc}: {said}")
+        raise _failed(argv, done.rc, done.stderr or done.stdout)
     return done.stdout
+
+
+def patiently(argv: t.Sequence[str], seconds: float) -> t.Iterator[None]:
+    """Run a program that has to succeed and may take long, and give something back now and then."""
+    end = time.monotonic() + seconds
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=_environment()
+            )
+        except FileNotFoundError:
+            raise HostError(f"{argv[0]} is not installed") from None
+        try:
+            while process.poll() is None:
+                if time.monotonic() >= end:
+                    raise HostError(f"{' '.join(argv)} has not come to an end within {seconds:.0f} s")
+                yield
+                time.sleep(_PAUSE)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if process.returncode:
+            said.seek(0)
+            raise _failed(argv, process.returncode, said.read().decode("utf-8", "replace"))

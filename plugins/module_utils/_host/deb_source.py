@@ -10,8 +10,6 @@ import tempfile
 import typing as t
 from urllib.error import HTTPError, URLError
 
-from ansible.module_utils.urls import open_url
-
 from . import commands
 from .deb import FIELDS, HEAD_BYTES, DebCompressionError, DebError, control_fields, parse_fields
 
@@ -19,6 +17,9 @@ from .deb import FIELDS, HEAD_BYTES, DebCompressionError, DebError, control_fiel
 def read_head(source: str, timeout: int) -> bytes:
     """The first bytes of the file or of the URL's answer."""
     if re.match(r"(https?|ftp)://", source):
+        # Here, since to load it takes a host a tenth of a second, and few packages are looked at again.
+        from ansible.module_utils.urls import open_url
+
         with open_url(source, timeout=timeout, headers={"Range": f"bytes=0-{HEAD_BYTES - 1}"}) as answer:
             return t.cast(bytes, answer.read(HEAD_BYTES))
     with open(source, "rb") as handle:

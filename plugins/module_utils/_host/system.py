@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
+import re
 import typing as t
+import urllib.request
 
 from ansible.module_utils.common.sys_info import get_distribution, get_distribution_version
 
 from . import addresses, commands, paths
+
+# Where kube-proxy listens by default.
+_KUBE_PROXY_METRICS = "http://127.0.0.1:10249/metrics"
+_SECONDS = 3
 
 
 def facts() -> dict[str, t.Any]:
@@ -30,6 +37,16 @@ def facts() -> dict[str, t.Any]:
     }
 
 
+def user() -> dict[str, t.Any]:
+    """Who the module runs as."""
+    uid = os.geteuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return {"user": name, "root": uid == 0}
+
+
 def _service_manager() -> str:
     """The name of process 1, where that is not systemd."""
     if os.path.isdir("/run/systemd/system"):
@@ -43,6 +60,20 @@ def ip_vs() -> dict[str, t.Any]:
         return {"usable": True, "error": ""}
     tried = commands.run(["modprobe", "--dry-run", "--verbose", "ip_vs"])
     return {"usable": tried.rc == 0, "error": (tried.stderr or tried.stdout).strip()}
+
+
+def external_ips() -> bool | None:
+    """Whether kube-proxy heeds the external addresses of Services; None where it does not tell. Before the gate it
+    always did."""
+    try:
+        # It is on this host: no proxy stands between.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(_KUBE_PROXY_METRICS, timeout=_SECONDS) as answer:
+            text = answer.read().decode("utf-8", "replace")
+    except OSError:
+        return None
+    gate = re.search(r'^kubernetes_feature_enabled\{name="AllowServiceExternalIPs"[^}]*\} (\d+)', text, re.MULTILINE)
+    return gate.group(1) != "0" if gate else None
 
 
 def arp_settings() -> dict[str, int]:

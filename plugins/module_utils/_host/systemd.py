@@ -10,7 +10,7 @@ import typing as t
 
 from .commands import must, run
 
-_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "ActiveEnterTimestamp")
+_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "InactiveExitTimestamp")
 
 
 class UnitState(t.NamedTuple):
@@ -21,7 +21,8 @@ class UnitState(t.NamedTuple):
     enabled: bool = False
     state: str = "missing"
     file_state: str = ""
-    # Seconds since the epoch; 0 for a unit that is not active.
+    # When its start began, in seconds since the epoch; 0 for a unit that is not active. Not when it became active: that
+    # is after it read its files, and a file's time, which comes from the kernel's coarser clock, can look older.
     since: float = 0.0
 
     def as_dict(self) -> dict[str, t.Any]:
@@ -52,7 +53,7 @@ def _state(block: t.Mapping[str, str]) -> UnitState:
         enabled=block.get("UnitFileState") == "enabled",
         state=block.get("ActiveState", ""),
         file_state=block.get("UnitFileState", ""),
-        since=_seconds(block.get("ActiveEnterTimestamp", "")) if active else 0.0,
+        since=_seconds(block.get("InactiveExitTimestamp", "")) if active else 0.0,
     )
 
 
@@ -71,7 +72,7 @@ def daemon_reload() -> None:
 
 
 def enable(name: str, wanted: bool = True) -> None:
-    must(["systemctl", "--quiet", "enable" if wanted else "disable", "--", name])
+    must(["systemctl", "--quiet", "enable" if wanted else "disable", "--", name], seconds=120)
 
 
 def act(action: str, name: str) -> None:

@@ -136,10 +136,23 @@ class Client:
                 self._family, codec.command(codec.GET_CONFIG), decoder.timeouts, "tell its timeouts"
             )
             found["timeouts"] = timeouts[0] if timeouts else {}
-            found["daemons"] = self._dump(codec.command(codec.GET_DAEMON), decoder.daemon, "list the sync daemons")
+            found["daemons"] = self._daemons(decoder)
             return found
 
         return self._reading(attempt)
+
+    def daemons(self) -> list[dict[str, t.Any]]:
+        """The sync daemons that run: master, backup, or both."""
+        return self._reading(lambda: self._daemons(codec.ReplyDecoder()))
+
+    def _daemons(self, decoder: codec.ReplyDecoder) -> list[dict[str, t.Any]]:
+        return self._dump(codec.command(codec.GET_DAEMON), decoder.daemon, "list the sync daemons")
+
+    def stop_daemons(self) -> None:
+        """One that ended meanwhile is no failure."""
+        running = [codec.stop_daemon(one["state"]) for one in self.daemons()]
+        if running:
+            self._channel.batch(self._family, running)
 
     def apply(self, operations: t.Sequence[Operation]) -> Report:
         """Applies operations in order, many per system call.

@@ -21,7 +21,8 @@ _VERSION = 1
 
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE = 1, 2, 3, 4
 NEW_DEST, SET_DEST, DEL_DEST, GET_DEST = 5, 6, 7, 8
-GET_DAEMON, GET_CONFIG, GET_INFO = 11, 13, 15
+DEL_DAEMON, GET_DAEMON, GET_CONFIG, GET_INFO = 10, 11, 13, 15
+DAEMON_STATES = {1: "master", 2: "backup"}
 
 _COMMANDS = {
     plan.ADD_SERVICE: NEW_SERVICE,
@@ -72,6 +73,11 @@ def encode(operation: plan.Operation) -> bytes:
 
 def get_servers(key: model.ServiceKey) -> bytes:
     return command(GET_DEST, _key_only(key))
+
+
+def stop_daemon(state: str) -> bytes:
+    number = next(number for number, name in DAEMON_STATES.items() if name == state)
+    return command(DEL_DAEMON, codec.nested(_DAEMON, codec.attribute(1, struct.pack("=I", number))))
 
 
 def _key_attributes(key: model.ServiceKey) -> bytes:
@@ -197,7 +203,7 @@ class ReplyDecoder:
     def daemon(self, buffer: bytes | bytearray, start: int, end: int) -> dict[str, t.Any]:
         state, interface, number = _complete(self._daemon.read(*self._nest(_DAEMON, buffer, start, end)))
         return {
-            "state": {1: "master", 2: "backup"}.get(state, "unknown"),
+            "state": DAEMON_STATES.get(state, "unknown"),
             "mcast_interface": interface,
             "syncid": number,
         }

@@ -15,7 +15,6 @@ from ansible.module_utils.basic import env_fallback, missing_required_lib
 
 from .answers import DENIED, Object, error_for, parse
 from .errors import (
-    KubeConfigError,
     KubeDenied,
     KubeError,
     KubeForbidden,
@@ -25,6 +24,7 @@ from .errors import (
     KubeUnauthorized,
     KubeUnreachable,
 )
+from .kubeconfig import load
 from .resources import ACCESS_REVIEWS, FIELD_MANAGER, Resource
 from .retry import wait_for_server
 
@@ -55,27 +55,7 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> KubeCl
     """Build a client from a kubeconfig file, or from the pod's own service account when there is none."""
     if KUBERNETES_IMPORT_ERROR is not None:
         raise KubeLibraryMissing(missing_required_lib("kubernetes"))
-    source = kubeconfig or "the default kubeconfig"
-    try:
-        configuration = kubernetes.client.Configuration()
-        try:
-            kubernetes.config.load_kube_config(
-                config_file=kubeconfig,
-                context=context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-        except kubernetes.config.ConfigException:
-            if kubeconfig or context:
-                raise
-            kubernetes.config.load_incluster_config(client_configuration=configuration)
-        return KubeClient(kubernetes.client.ApiClient(configuration))
-    except (kubernetes.config.ConfigException, OSError, ValueError, TypeError, KeyError) as exc:
-        raise KubeConfigError(
-            f"Cannot load {source}{f' (context {context})' if context else ''}: {str(exc).rstrip('.')}. "
-            "Set kubeconfig (or the environment variable KUBECONFIG) to a file that this user can read, "
-            "and context to one of its contexts."
-        ) from exc
+    return KubeClient(kubernetes.client.ApiClient(load(kubeconfig, context)))
 
 
 class KubeClient:
@@ -326,5 +306,10 @@ def _dry(dry_run: bool) -> t.Dict[str, str]:
 
 
 def _root_reason(exc: BaseException) -> str:
-    reason = getattr(exc, "reason", None)
-    return str(reason or exc)
+    """What the system said, without the objects of the library around it."""
+    text, cause = str(exc), t.cast("BaseException | None", exc)
+    while cause is not None:
+        text = getattr(cause, "strerror", None) or str(cause)
+        reason = getattr(cause, "reason", None)
+        cause = reason if isinstance(reason, BaseException) else cause.__cause__
+    return text

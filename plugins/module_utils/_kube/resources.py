@@ -59,6 +59,7 @@ NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 WORKLOAD_GROUPS = Resource("networking.istio.io", "v1", "workloadgroups", "WorkloadGroup")
 WORKLOAD_ENTRIES = Resource("networking.istio.io", "v1", "workloadentries", "WorkloadEntry")
+WORKLOAD_ENTRY_STATUS = WORKLOAD_ENTRIES._replace(kind="status of WorkloadEntry", subresource="status")
 PEER_AUTHENTICATIONS = Resource("security.istio.io", "v1", "peerauthentications", "PeerAuthentication")
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io",

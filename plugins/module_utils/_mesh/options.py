@@ -1,7 +1,7 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a module's options to the dataclass that they are parsed into. Pure. Private to the collection."""
+"""From options to what they are parsed into, and keys that are none. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -18,3 +18,17 @@ def given(cls: t.Any, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _plain(value: t.Any) -> t.Any:
     """Without what Ansible's own kind of text carries along."""
     return str(value) if isinstance(value, str) else value
+
+
+def unknown(mapping: t.Mapping[str, t.Any], known: t.Sequence[str]) -> list[str]:
+    """For each key that is none, what may have been meant."""
+    # Here, since hosts that are given no wrong keys need not load it.
+    import difflib
+
+    found = []
+    for key in sorted(set(map(str, mapping)) - set(known)):
+        near = difflib.get_close_matches(key, known, n=1)
+        found.append(
+            f"unknown key {key!r}{f', did you mean {near[0]!r}?' if near else ';'} Known are {', '.join(known)}"
+        )
+    return found

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from .errors import MeshError
+from .generations.model import VM
+from .problems import seconds
 from .site import Site
 
 _EXPOSED = (
@@ -21,6 +23,7 @@ _EXPOSED = (
     "mesh_network",
     "mesh_vm_to_pods",
     "mesh_dns_mode",
+    "mesh_migrate_from",
 )
 
 
@@ -46,10 +49,11 @@ PARTS: dict[str, Part] = {
     "mesh_configmap": Part(lambda site: site.generation.mesh_configmap, ["mesh_control_plane"]),
     "control_plane_deployment": Part(lambda site: site.generation.control_plane_deployment, ["mesh_control_plane"]),
     "registration": Part(lambda site: site.registration, ["mesh_registration", "mesh_control_plane"]),
-    "plain_clients": Part(lambda site: site.plain_clients),
+    "plain_clients": Part(lambda site: site.plain_clients, ["mesh_plain_clients"]),
     "upstream_dns": Part(lambda site: list(site.upstream_dns), ["mesh_upstream_dns"]),
     "probe_names": Part(
-        Site.probe_names, ["mesh_vip", "mesh_control_plane", "mesh_istio_namespace", "mesh_cluster_domain"]
+        Site.probe_names,
+        ["mesh_vip", "mesh_control_plane", "mesh_revision", "mesh_istio_namespace", "mesh_cluster_domain"],
     ),
     "exposed_services": Part(Site.exposed_services, _EXPOSED),
     "gateway": Part(Site.gateway, _EXPOSED),
@@ -64,15 +68,25 @@ PARTS: dict[str, Part] = {
     "context": Part(lambda site: site.context),
     "client": Part(lambda site: dict(site.client)),
     "plain_client": Part(lambda site: dict(site.plain_client)),
-    "notes": Part(Site.notes),
     "expect": Part(lambda site: site.expect),
     "identity": Part(lambda site: site.generation.identity, ["mesh_control_plane"]),
     "revision": Part(lambda site: site.revision),
     "cluster_id": Part(lambda site: site.cluster_id),
-    "dns_mode": Part(lambda site: site.dns_mode, ["mesh_dns_mode", "mesh_control_plane"]),
+    "dns_mode": Part(lambda site: site.dns_mode, ["mesh_dns_mode", "mesh_control_plane", "mesh_migrate_from"]),
+    # Of the rows of verification those that are judged on a VM alone.
+    "vm_rows": Part(lambda site: [row.id for row in site.generation.rows if row.scope == VM], ["mesh_control_plane"]),
+    "former": Part(lambda site: site.former.generation.name if site.former else "", ["mesh_migrate_from"]),
     "certificate_ttl": Part(lambda site: site.certificate_ttl, ["mesh_certificate_ttl"]),
     "vm_to_pods": Part(lambda site: site.vm_to_pods, ["mesh_vm_to_pods"]),
     "server": Part(lambda site: site.server, ["mesh_verify_server"]),
+    "report_path": Part(lambda site: site.report_path, ["mesh_report_path"]),
+    # What a report draws.
+    "picture": Part(Site.picture, [*_EXPOSED, "mesh_vip"], hosts=True),
+    "prune_after": Part(lambda site: seconds(site.prune_after), ["mesh_prune_after"]),
+    "prune_max": Part(lambda site: int(site.prune_max), ["mesh_prune_max"]),
+    "directors": Part(
+        lambda site: [{"name": name, "address": host.address} for name, host in site.directors.items()], hosts=True
+    ),
     "nodes": Part(Site.node_addresses, hosts=True),
     "vms": Part(lambda site: [vm.as_dict() for vm in site.vms.values()], hosts=True),
     "vm_addresses": Part(lambda site: list(dict.fromkeys(vm.address for vm in site.vms.values())), hosts=True),

@@ -35,6 +35,7 @@ class Problem(t.NamedTuple):
 def found(site: Site, known: t.Sequence[Problem]) -> list[Problem]:
     """On top of those that are known from reading the variables."""
     problems = [*known, *_addresses(site), *_names(site), *_upstream_dns(site), *_package(site), *_verification(site)]
+    problems += _pruning(site)
     if not {problem.variable for problem in problems} & set(_OF_EXPOSURE):
         problems += _exposed(site)
     return problems
@@ -52,13 +53,13 @@ def _addresses(site: Site) -> t.Iterator[Problem]:
         )
         vip = None
     services = networks.network(site.service_cidr)
-    if not site.service_cidr:
+    if not site.service_cidr and site.needs_service_cidr():
         text = (
             "not set. Set it to the cluster's Service CIDR (--service-cluster-ip-range of "
             "kube-apiserver), for example 10.96.0.0/12."
         )
         yield Problem("mesh_service_cidr", f"mesh_service_cidr: {text}")
-    elif services is None:
+    elif site.service_cidr and services is None:
         text = f"{site.service_cidr!r} is not an IPv4 network. Write it as address/prefix, for example 10.96.0.0/12."
         yield Problem("mesh_service_cidr", f"mesh_service_cidr: {text}")
     pods = {value: networks.network(value) for value in site.pod_cidr}
@@ -147,11 +148,35 @@ def _verification(site: Site) -> t.Iterator[Problem]:
     if site.certificate_ttl and not _DURATION.fullmatch(site.certificate_ttl):
         text = f"{site.certificate_ttl!r} is no duration. Write hours, minutes and seconds, such as 72h or 1h30m."
         yield Problem("mesh_certificate_ttl", f"mesh_certificate_ttl: {text}")
+    if not site.report_path.endswith(".html"):
+        text = f"{site.report_path!r} does not end with .html. Name a file that does; beside it goes one with .json."
+        yield Problem("mesh_report_path", f"mesh_report_path: {text}")
+
+
+def _pruning(site: Site) -> t.Iterator[Problem]:
+    if not _DURATION.fullmatch(site.prune_after):
+        text = f"{site.prune_after!r} is no duration. Write hours, minutes and seconds, such as 24h or 1h30m."
+        yield Problem("mesh_prune_after", f"mesh_prune_after: {text}")
+    if not re.fullmatch("[0-9]{1,6}", site.prune_max):
+        text = f"{site.prune_max!r} is no number of VMs. Write how many may go in one run, such as 5."
+        yield Problem("mesh_prune_max", f"mesh_prune_max: {text}")
+
+
+def seconds(duration: str) -> int:
+    """Of one that is right."""
+    parts = re.findall("([0-9]+)([hms])", duration)
+    return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in parts)
 
 
 def _exposed(site: Site) -> t.Iterator[Problem]:
+    name, both = "mesh_exposed_services", "mesh_exposed_services or mesh_exposed_overrides"
     try:
-        site.exposed_services()
+        exposed = site.exposed_services()
     except ExposureError as exc:
-        text = f"{exc}. Correct the entry, or remove it to get the profile's own list."
-        yield Problem("mesh_exposed_services", f"mesh_exposed_services or mesh_exposed_overrides: {text}")
+        yield Problem(name, f"{both}: {exc}. Correct the entry, or remove it to get the profile's own list.")
+        return
+    # Without the other hosts nobody forwards to them.
+    for entry in exposed if site.nodes else ():
+        for node in (node for node in entry["nodes"] if node not in site.nodes):
+            text = f"{entry['name']} names the node {node!r}. Name hosts of k8s_nodes: {', '.join(site.nodes)}."
+            yield Problem(name, f"{both}: {text}")

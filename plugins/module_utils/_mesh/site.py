@@ -11,10 +11,12 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from . import generations, networks
+from .checks import client_pod
 from .errors import MeshError
 from .exposure import exposed_services
 from .exposure.backends import BACKENDS
 from .exposure.istiod import GATEWAY
+from .exposure.profiles import together
 from .generations.model import DNSMASQ, Generation
 from .problems import Problem, found
 
@@ -24,6 +26,21 @@ Read = t.Callable[[str], t.Any]
 GROUPS = ("director", "k8s_nodes", "vms")
 # Of mesh_vm_weight and so on.
 WORKLOAD = ("weight", "locality", "network", "labels", "group", "probe")
+# What is of a generation and so holds for it only: of the one that VMs come from, mesh_migrate_from says it.
+OF_GENERATION = (
+    "mesh_control_plane",
+    "mesh_control_plane_auth",
+    "mesh_exposed_profile",
+    "mesh_exposed_overrides",
+    "mesh_exposed_services",
+    "mesh_exposure_backend",
+    "mesh_revision",
+    "mesh_cluster_id",
+    "mesh_dns_mode",
+    "mesh_vm_to_pods",
+    "mesh_registration",
+    "mesh_migrate_from",
+)
 # Where VMs reach pods through a gateway they are in a network of their own, which has none: pods reach them directly.
 VM_NETWORK = "vm-network"
 
@@ -75,6 +92,8 @@ class Site:
     label_network: bool
     dns_mode: str
     vm_to_pods: bool
+    # What VMs come from, as long as some are left there.
+    former: Site | None
     # How long a VM's certificate is valid, such as 72h; empty is the sidecar's own default.
     certificate_ttl: str
     registration: str
@@ -95,6 +114,11 @@ class Site:
     expect: str
     # The URL of a pod's Service, at which requests from VMs are sent.
     server: str
+    # Where the report goes on the control node.
+    report_path: str
+    # How long a VM must be silent that is not in the inventory, such as 24h, and how many of them go at once.
+    prune_after: str
+    prune_max: str
     directors: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
     nodes: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
     vms: t.Mapping[str, Vm] = dataclasses.field(default_factory=dict)
@@ -107,8 +131,8 @@ class Site:
         return {**self.directors, **self.nodes, **self.vms}
 
     def exposed_services(self) -> list[dict[str, t.Any]]:
-        """The list that everything is derived from."""
-        return exposed_services(
+        """The list that everything is derived from. While VMs move it has what either generation needs."""
+        own = exposed_services(
             self.profile,
             overrides=self.overrides,
             istio_namespace=self.istio_namespace,
@@ -120,6 +144,7 @@ class Site:
             vm_to_pods=self.vm_to_pods,
             cluster_dns=self.dns_mode == DNSMASQ,
         )
+        return together(own, self.former.exposed_services()) if self.former else own
 
     def gateway(self) -> dict[str, str]:
         """The labels of the gateway's pods, by which VMs reach pods; empty where they do not."""
@@ -128,8 +153,27 @@ class Site:
                 return dict(entry["selector"])
         return {}
 
+    def needs_service_cidr(self) -> bool:
+        """A sidecar that is bootstrapped captures everything, and asks no name server for the cluster's addresses."""
+        return not self.generation.sidecar.bootstrapped or self.dns_mode == DNSMASQ
+
     def node_addresses(self) -> dict[str, str]:
         return {name: host.address for name, host in self.nodes.items()}
+
+    def picture(self) -> dict[str, t.Any]:
+        """What there should be, in plain values: hosts with their addresses, and what is exposed."""
+        kinds = {"directors": self.directors, "nodes": self.nodes, "vms": self.vms}
+        hosts = {
+            kind: [{"name": host.name, "address": host.address} for host in found.values()]
+            for kind, found in kinds.items()
+        }
+        return {
+            "control_plane": self.generation.name,
+            "vip": self.vip,
+            "istio_namespace": self.istio_namespace,
+            "services": self.exposed_services(),
+            **hosts,
+        }
 
     def notes(self) -> list[str]:
         """What is unusual about the site and wanted all the same."""
@@ -144,7 +188,7 @@ class Site:
     def probe_names(self) -> list[dict[str, t.Any]]:
         """What a VM's resolver must answer: a name of the control plane with the virtual address, and with it only;
         a name that the cluster's DNS alone knows; an ordinary one."""
-        name = self.generation.probe_service
+        name = self.generation.probe_service(self.revision)
         return [
             {"name": name, "expect": [self.vip]},
             {"name": name, "type": "AAAA", "empty": True},
@@ -203,6 +247,9 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
     except MeshError as exc:
         problems.append(Problem("mesh_control_plane", str(exc)))
         generation = generations.generation(generations.DEFAULT)
+    former = _former(read, generation, problems)
+    # While VMs move, nothing changes about their names: the new sidecar need not be there for them to resolve.
+    modes = generation.dns_modes
     site = Site(
         generation=generation,
         vip=text("mesh_vip"),
@@ -218,11 +265,12 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         cluster_id=text("mesh_cluster_id"),
         network=text("mesh_network"),
         label_network=flag("mesh_label_network"),
-        dns_mode=choice("mesh_dns_mode", generation.dns_modes),
+        dns_mode=choice("mesh_dns_mode", _first(former.dns_mode, modes) if former else modes),
         vm_to_pods=flag("mesh_vm_to_pods"),
+        former=former,
         certificate_ttl=text("mesh_certificate_ttl"),
         registration=choice("mesh_registration", generation.registrations),
-        plain_clients=_yes(read("mesh_plain_clients")),
+        plain_clients=flag("mesh_plain_clients"),
         istio_namespace=text("mesh_istio_namespace", "istio-system"),
         dns_namespace=text("mesh_dns_namespace", "kube-system"),
         cluster_domain=text("mesh_cluster_domain", "cluster.local"),
@@ -233,10 +281,13 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         sidecar_allow_downgrade=flag("mesh_sidecar_allow_downgrade"),
         kubeconfig=text("mesh_kubeconfig"),
         context=text("mesh_kube_context"),
-        client=read("mesh_verify_client") or {"namespace": "default", "selector": "app=sleep"},
+        client=read("mesh_verify_client") or {"namespace": client_pod.NAMESPACE, "selector": client_pod.LABEL},
         plain_client=read("mesh_verify_plain_client") or {},
         expect=text("mesh_verify_expect"),
         server=text("mesh_verify_server"),
+        report_path=text("mesh_report_path", "./mesh-report.html"),
+        prune_after=text("mesh_prune_after", "24h"),
+        prune_max=text("mesh_prune_max", "5"),
         directors={name: Host(name, address_of(host_read(name), name)) for name in groups.get("director") or []},
         nodes={name: Host(name, address_of(host_read(name), name)) for name in groups.get("k8s_nodes") or []},
         vms={name: vm_of(host_read(name), name) for name in groups.get("vms") or []},
@@ -245,9 +296,31 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
     return dataclasses.replace(site, problems=tuple(dict.fromkeys(found(site, problems))))
 
 
+def _former(read: Read, generation: Generation, problems: list[Problem]) -> Site | None:
+    """The site as it was for the VMs that are still to move."""
+    was = read("mesh_migrate_from")
+    if not was:
+        return None
+    example = "Write the variables of a generation as they were, mesh_control_plane at least, or drop it when all VMs"
+    if not isinstance(was, t.Mapping) or not was.get("mesh_control_plane"):
+        problems.append(Problem("mesh_migrate_from", f"mesh_migrate_from: {was!r} is of no use. {example} have moved."))
+        return None
+    strange = [str(name) for name in was if name not in OF_GENERATION[:-1]]
+    if strange:
+        text = f"{', '.join(strange)} is none of {', '.join(OF_GENERATION[:-1])}. Take it out."
+        problems.append(Problem("mesh_migrate_from", f"mesh_migrate_from: {text}"))
+        return None
+    former = parse(lambda name: was.get(name) if name in OF_GENERATION else read(name), {}, lambda _name: read)
+    wrong = [problem.text for problem in former.problems if problem.variable in OF_GENERATION]
+    if former.generation is generation and not wrong:
+        wrong = [f"{generation.name!r} is mesh_control_plane, to which VMs move. {example} have moved."]
+    problems += [Problem("mesh_migrate_from", f"mesh_migrate_from: {said}") for said in wrong]
+    return None if wrong else former
+
+
 def _first(default: str, values: t.Sequence[str]) -> list[str]:
-    """The choices, the default in front."""
-    return [default, *(value for value in values if value != default)]
+    """The choices, the default in front if it is one of them."""
+    return [*(value for value in values if value == default), *(value for value in values if value != default)]
 
 
 def _yes(value: t.Any) -> bool:

@@ -461,6 +461,8 @@ def test_a_command_runs_in_the_directory_of_its_container(api: Client, make: Cal
 def test_kubectl_forwards_a_port(api: Client, make: Callable[..., None]) -> None:
     make(command=["python3", "-m", "http.server", "--bind", "127.0.0.1", "8099"], workingDir="/only/here")
     assert eventually(lambda: ready(api))
+    # A container without a probe is ready before its program listens, and kubectl gives up at the first refusal.
+    assert eventually(lambda: ":1FA3 " in output_of("cat /proc/net/tcp"))
     command = in_network("port-forward", NAME, ":8099")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as forward:
         try:

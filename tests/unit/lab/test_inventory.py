@@ -37,6 +37,7 @@ def test_the_default_shape() -> None:
         "all": {
             "children": ["director", "k8s_nodes", "vms", "vms_spare"],
             "vars": {
+                "mesh_control_plane": "citadel",
                 "mesh_vip": "192.168.0.62",
                 "mesh_service_cidr": "10.233.0.0/16",
                 "mesh_upstream_dns": ["114.114.114.114"],
@@ -75,14 +76,14 @@ def test_a_lab_with_istiod() -> None:
     assert vm["mesh_service_account"] == "deb-nginx01"
 
 
-@pytest.mark.parametrize(("generation", "written"), [("citadel", None), ("both", None), ("istiod", "istiod")])
+@pytest.mark.parametrize(("generation", "written"), [("citadel", "citadel"), ("both", "citadel"), ("istiod", "istiod")])
 def test_the_script_knows_the_generation(
-    generation: str, written: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    generation: str, written: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shape = dataclasses.replace(config.default_shape(), generation=generation)
     monkeypatch.setattr(config, "shape", lambda: shape)
     assert inventory.main(["--list"]) == 0
-    assert json.loads(capsys.readouterr().out)["all"]["vars"].get("mesh_control_plane") == written
+    assert json.loads(capsys.readouterr().out)["all"]["vars"]["mesh_control_plane"] == written
 
 
 def test_one_host(capsys: pytest.CaptureFixture[str]) -> None:

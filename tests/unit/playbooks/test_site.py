@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.unit.playbooks.fake_roles import AWAY, Json, ansible
 
 ROLES = ["preflight", "exposure", "director", "real_server", "dnsmasq", "istio_sidecar", "registration", "mesh_policy"]
 SAY = {"name": "Say who is there", "ansible.builtin.debug": {"msg": "{{ role_name }} on {{ ansible_play_hosts }}"}}
@@ -27,13 +27,14 @@ VERIFY = {
     ],
 }
 REQUIRE = {"ansible.builtin.assert": {"that": "__verify_rows == []", "fail_msg": "a row fails"}, "run_once": True}
-AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0}
 
 
 def tasks_of(role: str) -> list[dict[str, Any]]:
     if role == "dnsmasq":
         # This one says by itself what failed.
         return [SAY, {"block": [{"ansible.builtin.ping": {}}, BROKEN], "rescue": [REFUSED]}]
+    if role == "director":
+        return [{"ansible.builtin.ping": {}}, SAY]
     return [SAY, BROKEN] if role == "istio_sidecar" else [SAY]
 
 
@@ -43,7 +44,8 @@ def collections(root: Path, tmp_path: Path) -> Path:
     place = tmp_path / "collections/ansible_collections/mesh/expansion"
     (place / "playbooks").mkdir(parents=True)
     shutil.copy(root / "galaxy.yml", place)
-    shutil.copy(root / "playbooks/site.yml", place / "playbooks")
+    for name in ("site", "preflight"):
+        shutil.copy(root / f"playbooks/{name}.yml", place / "playbooks")
     (place / "plugins/filter").mkdir(parents=True)
     shutil.copy(root / "plugins/filter/mesh_hosts.py", place / "plugins/filter")
     (place / "playbooks/verify.yml").write_text(yaml.safe_dump([VERIFY]))
@@ -57,18 +59,10 @@ def collections(root: Path, tmp_path: Path) -> Path:
     return tmp_path / "collections"
 
 
-def run(collections: Path, vms: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
-    groups = {"director": {"lvs1": {}}, "k8s_nodes": {"node1": {}}, "vms": vms}
-    children = {name: {"hosts": hosts} for name, hosts in groups.items()}
-    variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    folder = collections.parent
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": variables, "children": children}}))
-    command = [f"{Path(sys.executable).parent}/ansible-playbook", "-i", "hosts.yml", "mesh.expansion.site", *arguments]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"}
-    environment |= {"ANSIBLE_HOME": str(folder / "ansible"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+def run(
+    collections: Path, vms: Json, *arguments: str, directors: Json | None = None, playbook: str = "site"
+) -> subprocess.CompletedProcess[str]:
+    return ansible(collections, playbook, vms, *arguments, directors=directors)
 
 
 def failed(output: str) -> set[str]:
@@ -114,12 +108,36 @@ def test_hosts_that_failed_are_named_also_when_a_row_fails(collections: Path) ->
     assert "a row fails" in end
 
 
+def test_a_director_out_of_reach_is_left_out_and_named_at_the_end(collections: Path) -> None:
+    done = run(collections, {"web1": {}}, directors={"lvs1": AWAY, "lvs2": {}})
+    assert done.returncode != 0
+    assert failed(done.stdout) == {"lvs1"}
+    for said in ("director on ['lvs2']", "mesh_policy on ['web1']", "judged ['web1']"):
+        assert said in done.stdout, done.stdout[-6000:]
+    assert "- lvs1: it could not be reached any more" in " ".join(done.stdout.partition("PLAY [Sum up]")[2].split())
+
+
+def test_without_a_director_nothing_goes_on(collections: Path) -> None:
+    done = run(collections, {"web1": {}}, directors={"lvs1": AWAY})
+    assert done.returncode != 0
+    assert "real_server on" not in done.stdout
+
+
 def test_nothing_is_said_when_nothing_failed(collections: Path) -> None:
     done = run(collections, {"web1": {}, "web2": {}}, "-l", "web2")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "judged ['web2']" in done.stdout
     assert "director on" not in done.stdout
     assert "hosts failed, the others" not in done.stdout
+    assert "Nothing has been changed. Next" not in done.stdout
+
+
+def test_preflight_alone_says_what_comes_next(collections: Path) -> None:
+    done = run(collections, {"web1": {}}, playbook="preflight")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "preflight on ['lvs1', 'node1', 'web1']" in done.stdout
+    assert "exposure on" not in done.stdout
+    assert "Nothing has been changed. Next: ansible-playbook mesh.expansion.site" in " ".join(done.stdout.split())
 
 
 def test_a_group_without_hosts_ends_the_run(collections: Path) -> None:

@@ -17,8 +17,8 @@ CTRL = 16
 EMPTY_STATS64 = struct.pack("=HH", 4, 0x000C)
 
 NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, GET_DEST = range(1, 9)
-GET_DAEMON, GET_CONFIG, SET_INFO, GET_INFO = 11, 13, 14, 15
-SERVICE, DEST = 1, 2
+DEL_DAEMON, GET_DAEMON, GET_CONFIG, SET_INFO, GET_INFO = 10, 11, 13, 14, 15
+SERVICE, DEST, DAEMON = 1, 2, 3
 
 
 def attributes(block: bytes) -> dict[int, bytes]:
@@ -54,6 +54,8 @@ class FakeKernel:
         self.interventions: dict[int, Callable[[FakeKernel], None]] = {}
         # More errors at once than this overrun the receive buffer.
         self.reply_limit = 380
+        # States of the sync daemons that run: 1 is master, 2 is backup.
+        self.daemons = [1]
         self.sends: list[list[int]] = []
         self.reads = 0
         # Which places the next lists of services leave out.
@@ -79,6 +81,8 @@ class FakeKernel:
         if not self.permitted:
             raise Refusal(errno.EPERM)
         nests = {number: attributes(value) for number, value in attributes(payload[4:]).items()}
+        if command == DEL_DAEMON:
+            return self._stop(*struct.unpack("=I", nests[DAEMON][1]))
         return getattr(self, f"_do_{command}")(nests.get(SERVICE, {}), nests.get(DEST, {}))
 
     @staticmethod
@@ -211,9 +215,16 @@ class FakeKernel:
             replies.append(bytes([NEW_DEST, 1, 0, 0]) + attribute(DEST, parts))
         return replies
 
+    def _stop(self, state: int) -> list[bytes]:
+        if state not in self.daemons:
+            raise Refusal(errno.ESRCH)
+        self.daemons.remove(state)
+        return []
+
     def _do_11(self, _service: dict[int, bytes], _dest: dict[int, bytes]) -> list[bytes]:
-        parts = attribute(1, struct.pack("=I", 1)) + attribute(2, b"eth0\0") + attribute(3, struct.pack("=I", 5))
-        return [bytes([9, 1, 0, 0]) + attribute(3, parts)]
+        rest = attribute(2, b"eth0\0") + attribute(3, struct.pack("=I", 5))
+        states = [attribute(1, struct.pack("=I", state)) for state in self.daemons]
+        return [bytes([9, 1, 0, 0]) + attribute(DAEMON, state + rest) for state in states]
 
     def _do_13(self, _service: dict[int, bytes], _dest: dict[int, bytes]) -> list[bytes]:
         return [

@@ -47,10 +47,11 @@ def run(
     state: str = "present",
     purge: bool = False,
     accounts: bool = True,
+    prepare: bool = False,
     before_write: Any = None,
     waits: list[float] | None = None,
 ) -> Registrar:
-    wish = Wish(state, backend, purge, accounts)
+    wish = Wish(state, backend, purge, accounts, prepare)
     sleep = (lambda _seconds: None) if waits is None else waits.append
     registrar = Registrar(FakeKube(store, before_write), wish, sleep=sleep)
     registrar.apply("default", batch(backend, *services, state=state))

@@ -16,10 +16,14 @@ from .control_plane import ControlPlane
 from .errors import BootstrapError, NoGroup
 from .group import WorkloadGroup
 from .options import Options
+from .workload import of_services
 
 
 def read(client: KubeClient, options: Options) -> tuple[ControlPlane, WorkloadGroup]:
-    group = read_group(client, options.namespace, options.workload_group)
+    if options.workload:
+        group = of_services(options.workload_group, options.namespace, options.workload)
+    else:
+        group = read_group(client, options.namespace, options.workload_group)
     return read_control_plane(client, options), group
 
 

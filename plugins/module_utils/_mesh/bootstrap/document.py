@@ -27,6 +27,12 @@ def written(decision: Decision, options: Options) -> list[File]:
     return decision.outdated if options.deliver == "all" else []
 
 
+def removed(decision: Decision, options: Options) -> tuple[str, ...]:
+    """Who puts the other files in place removes as well, while the sidecar is stopped: one that runs could write its
+    certificate anew, or half of it."""
+    return decision.remove if options.deliver == "all" else ()
+
+
 def document(decision: Decision, options: Options, token: str = "") -> Json:
     """Directories, files and removals; with a token, that as well."""
     directories: list[Json] = []
@@ -41,7 +47,7 @@ def document(decision: Decision, options: Options, token: str = "") -> Json:
         files.append({"path": options.layout.token, "mode": plan.TOKEN_MODE, "content": token, **own})
     elif decision.token_attributes:
         files.append({"path": options.layout.token, "mode": plan.TOKEN_MODE, **own})
-    return {"directories": directories, "files": files, "remove": list(decision.remove)}
+    return {"directories": directories, "files": files, "remove": list(removed(decision, options))}
 
 
 def _item(path: str, state: PathState) -> Json:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import env_fallback
 
+from ... import _options
 from ..options import given
 from ..sidecar import bootstrap as env
 from . import control_plane, layout
@@ -19,6 +20,25 @@ from .layout import Layout
 
 # What the API server takes at least.
 SHORTEST_TOKEN = 600
+_KINDS = {
+    "workload_group": _options.OBJECT,
+    "namespace": _options.NAMESPACE,
+    "istio_namespace": _options.NAMESPACE,
+    "revision": _options.NAMESPACE,
+    "trust_domain": _options.DOMAIN,
+    "management_ports": _options.PORT,
+    "token_lifetime": _options.LIFETIME,
+    "min_validity": _options.SECONDS,
+    "owner": _options.ACCOUNT,
+    "group": _options.ACCOUNT,
+}
+
+_WORKLOAD: dict[str, t.Any] = {
+    "services": {"type": "list", "elements": "dict", "default": []},
+    "service_account": {"type": "str", "default": "default"},
+    "network": {"type": "str", "default": ""},
+    "labels": {"type": "dict", "default": {}},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +57,8 @@ class Options:
     external_address: str = ""
     dns_capture: bool = True
     auto_register: bool = True
+    # What the VM is where no WorkloadGroup says it.
+    workload: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     hosts_entry: bool = True
     management_ports: t.Sequence[int] = (22,)
     extra_env: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
@@ -51,6 +73,9 @@ class Options:
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Options:
         """Everything that is wrong with the options is found here, before anything is looked at."""
+        wrong = _options.wrong(options, _KINDS)
+        if wrong:
+            raise BootstrapError(" ".join(wrong))
         made = cls(**given(cls, options))
         made.check()
         return dataclasses.replace(made, vip=_canonical(made.vip), revision=control_plane.plain(made.revision))
@@ -74,6 +99,9 @@ class Options:
             raise _refused("token_lifetime", self.token_lifetime, fault, "a number of seconds from 600 on")
         if not self.root.startswith("/"):
             raise _refused("root", self.root, "not an absolute path", "/ or the directory of another file system")
+        if self.workload and self.auto_register:
+            fault = "istiod registers a VM itself by a WorkloadGroup only (auto_register: true)"
+            raise _refused("workload", dict(self.workload), fault, "{}, or auto_register to false")
         for key, value in self.extra_env.items():
             try:
                 env.env_line(key, value)
@@ -107,6 +135,7 @@ def argument_spec() -> dict[str, t.Any]:
         "external_address": {"type": "str", "default": ""},
         "dns_capture": {"type": "bool", "default": True},
         "auto_register": {"type": "bool", "default": True},
+        "workload": {"type": "dict", "options": _WORKLOAD},
         "hosts_entry": {"type": "bool", "default": True},
         "management_ports": {"type": "list", "elements": "int", "default": [22]},
         "extra_env": {"type": "dict", "default": {}},

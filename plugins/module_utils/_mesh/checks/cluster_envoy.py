@@ -98,9 +98,11 @@ def _judge(
             )
         elif own[0].health not in ("HEALTHY", "UNKNOWN"):
             problems.append(f"the Envoy of {pod} takes {where} for {own[0].health}")
-    how = "with mutual TLS" if backend in SELECTING else f"without mutual TLS, as {backend} has it"
-    ports = ", ".join(str(port) for port in vm.ports)
-    return Finding(problems, f"{item.label} -> {vm.address} {ports} {how}, in the Envoy of {pod}")
+    reached = f"{item.label} -> {vm.address} {', '.join(str(port) for port in vm.ports)}"
+    if backend not in SELECTING and not problems:
+        text = f"{reached} without mutual TLS, as mesh_registration {backend} has it, in the Envoy of {pod}"
+        return Finding([], unchecked=text)
+    return Finding(problems, f"{reached} with mutual TLS, in the Envoy of {pod}")
 
 
 def peers(context: Context) -> list[Said]:

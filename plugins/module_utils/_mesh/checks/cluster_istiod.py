@@ -56,7 +56,7 @@ def groups(context: Context) -> t.Iterator[Said]:
             if isinstance(planned, Finding):
                 yield Said("groups", planned, vm.host)
                 continue
-            problems = [text for item in planned if _touches(item, vm) for text in _what_is_wrong(item)]
+            problems = [text for item in planned if _touches(item, vm, backend) for text in _what_is_wrong(item)]
             yield Said(
                 "groups",
                 Finding(problems, f"{backend}: {', '.join(vm.services)} in {namespace}, ServiceAccount {vm.account}"),
@@ -72,10 +72,13 @@ def _plan(context: Context, namespace: str, batch: t.Sequence[Registration]) -> 
         return own_fault(exc)
 
 
-def _touches(item: Operation, vm: Vm) -> bool:
+def _touches(item: Operation, vm: Vm, backend: str) -> bool:
     if item.kind == "ServiceAccount":
         return item.name == vm.account
-    return item.kind != _SLICE and bool(set(item.services) & set(vm.services))
+    if item.kind == _SLICE and backend in SELECTING:
+        # For plain clients, of whom another row speaks.
+        return False
+    return bool(set(item.services) & set(vm.services))
 
 
 def _what_is_wrong(item: Operation) -> list[str]:

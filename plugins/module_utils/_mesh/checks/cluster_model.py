@@ -14,7 +14,7 @@ from ..._kube.errors import KubeUnreachable
 from ..._kube.pods import Done
 from ..generations.model import Generation
 from ..register.model import Registration
-from .model import Finding
+from .model import CLUSTER_HOST, Finding
 
 Mapping = t.Mapping[str, t.Any]
 RunInPod = t.Callable[[str, str, str, t.Sequence[str]], Done]
@@ -29,7 +29,7 @@ class Said(t.NamedTuple):
 
     check: str
     finding: Finding
-    host: str = "cluster"
+    host: str = CLUSTER_HOST
     service: str = ""
 
     def as_dict(self) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ from ..._kube.pods import Done
 from ..._kube.resources import PODS
 from ..register.model import Registration
 from ..register.subsets import Port
+from .client_pod import no_client
 from .cluster_model import LONG, Context, Mapping, Said, own_fault
 from .model import Finding
 
@@ -82,12 +83,7 @@ def client_pod(client: KubeClient, wanted: Mapping, variable: str = "verify_clie
     ]
     if running:
         return next((pod for pod in running if pod.has_sidecar), running[0]), Finding([])
-    reason = (
-        f"no pod with the label {selector} runs in namespace {namespace}, from which a request could be sent. Name one "
-        f"that has curl in mesh_{variable} ({variable}), or start one: "
-        f"kubectl -n {namespace} run mesh-client --labels {selector} --image curlimages/curl -- sleep infinity"
-    )
-    return None, Finding([], unchecked=reason)
+    return None, Finding([], unchecked=no_client(namespace, selector, variable))
 
 
 def _has_sidecar(pod: Mapping) -> bool:

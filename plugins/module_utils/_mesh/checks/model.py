@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-OK, FAILED, UNCHECKED = "ok", "FAILED", "not checked"
+OK, WARNING, FAILED, UNCHECKED = "ok", "warning", "FAILED", "not checked"
+# What rows have as their host that are about none.
+CLUSTER_HOST, DIRECTORS_HOST = "cluster", "directors"
 
 
 class Finding(t.NamedTuple):
@@ -18,6 +20,8 @@ class Finding(t.NamedTuple):
     good: str = ""
     # Why it could not be checked, where that is no fault.
     unchecked: str = ""
+    # What holds today, and will not for long.
+    warnings: t.Sequence[str] = ()
 
     def as_dict(self) -> dict[str, t.Any]:
         return {"problems": list(self.problems), "good": self.good, "unchecked": self.unchecked}

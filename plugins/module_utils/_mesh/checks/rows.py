@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ..generations.model import CLUSTER, DIRECTOR, EXPOSURE, TOKEN, VM, Generation, RowText
-from . import rows_token
-from .model import FAILED, OK, UNCHECKED, Finding, Row, finding
+from ..unseen import told, unreachable, unseen
+from . import rows_pair, rows_token
+from .model import CLUSTER_HOST, FAILED, OK, UNCHECKED, WARNING, Finding, Row, finding
 
 Mapping = t.Mapping[str, t.Any]
 Results = t.Mapping[str, Mapping]
@@ -17,24 +18,33 @@ Results = t.Mapping[str, Mapping]
 
 
 def rows(
-    generation: Generation, cluster: Mapping, directors: Results, vms: Results, identities: Results, table: str
+    generation: Generation,
+    cluster: Mapping,
+    directors: Results,
+    vms: Results,
+    identities: Results,
+    table: str,
+    forecasts: t.Mapping[str, t.Sequence[str]] | None = None,
 ) -> list[Row]:
-    """The rows of a whole run; C(table) says what the director's table holds when all is well."""
+    """The rows of a whole run; C(table) says what the director's table holds when all is well, C(forecasts) by VM what
+    of its identity expires before long."""
     names = cluster.get("names")
+    warnings = forecasts or {}
     return [
         *_cluster_rows(generation, cluster),
         *(row for host, result in directors.items() for row in _director_rows(generation, host, result, table)),
+        *([rows_pair.row(directors)] if len(directors) > 1 else []),
         *(
             row
             for host, result in vms.items()
-            for row in _vm_rows(generation, host, result, identities.get(host) or {}, names)
+            for row in _vm_rows(generation, host, result, identities.get(host) or {}, names, warnings.get(host, ()))
         ),
     ]
 
 
 def _cluster_rows(generation: Generation, result: Mapping) -> list[Row]:
     if "checks" not in result:
-        return _unread(generation, CLUSTER, "cluster", result)
+        return _unread(generation, CLUSTER, CLUSTER_HOST, result)
     return [
         _row(_text_of(generation, said["check"], said["service"]), said["host"], finding(said))
         for said in result["checks"]
@@ -48,12 +58,20 @@ def _director_rows(generation: Generation, host: str, result: Mapping, table: st
     if result["operations"]:
         problems.append(f"the next run would: {'; '.join(result['operations'])}")
     drained = f", out of service: {', '.join(result['drained'])}" if result["drained"] else ""
-    good = f"{table}, held on {', '.join(result['places'])}{drained}"
+    failing = (result.get("keepalived") or {}).get("failing")
+    checked = f", taken out by the checks: {', '.join(failing)}" if failing else ""
+    held = f"held on {', '.join(result['places'])}" if result["places"] else "held by another director"
+    good = f"{table}, {held}{drained}{checked}"
     return [_row(_text_of(generation, "table"), host, Finding(problems, good))]
 
 
 def _vm_rows(
-    generation: Generation, host: str, result: Mapping, identity: Mapping, names: t.Mapping[str, str] | None
+    generation: Generation,
+    host: str,
+    result: Mapping,
+    identity: Mapping,
+    names: t.Mapping[str, str] | None,
+    warnings: t.Sequence[str],
 ) -> list[Row]:
     if "checks" not in result:
         return _unread(generation, VM, host, result)
@@ -64,6 +82,7 @@ def _vm_rows(
     else:
         found["identity"] = identity_finding(identity)
         found["lookups"] = lookup_finding(result["lookups"], names)
+    found["identity"] = found["identity"]._replace(warnings=warnings)
     return [_row(text, host, found[text.check]) for text in generation.rows if text.check in found]
 
 
@@ -92,9 +111,11 @@ def _unread(generation: Generation, scope: str, host: str, result: Mapping) -> l
     """None of the rows holds, and each says why."""
     if not result:
         reason = f"{host} was not reached, or its check broke off"
+    elif unreachable(result):
+        reason = unseen(host, result)
     else:
-        reason = " ".join(str(result.get("msg") or "no reason was given").split())
-        reason = f"{host} was not reached: {reason}" if result.get("unreachable") else reason
+        reason = told(result, "no reason was given")
+        reason = f"{host}: {reason}" if scope != CLUSTER and host not in reason else reason
     return [_row(text, host, Finding([reason])) for text in generation.rows if text.scope == scope]
 
 
@@ -108,15 +129,16 @@ def _text_of(generation: Generation, check: str, service: str = "") -> RowText:
 
 
 def _row(text: RowText, host: str, found: Finding) -> Row:
-    state = FAILED if found.problems else UNCHECKED if found.unchecked else OK
-    detail = "; ".join(found.problems) or found.unchecked or found.good
+    passed = WARNING if found.warnings else OK
+    state = FAILED if found.problems else UNCHECKED if found.unchecked else passed
+    detail = "; ".join(found.problems) or found.unchecked or "; ".join([found.good, *found.warnings])
     return Row(text.id, text.what, text.how, state, state != FAILED, detail, host)
 
 
 def table(generation: Generation, judged: t.Sequence[Mapping]) -> list[str]:
-    """The rows as lines that people read: ok or FAILED, row, what, detail."""
+    """The rows as lines that people read: state, row, what, detail."""
     order = {text.id: number for number, text in enumerate(generation.rows)}
     return [
-        f"{row['state']:<6} {row['row']:<3} {row['what']}: {row['detail']}"
+        f"{row['state']:<7} {row['row']:<3} {row['what']}: {row['detail']}"
         for row in sorted(judged, key=lambda row: (order.get(row["row"], len(order)), row["row"], row["host"]))
     ]

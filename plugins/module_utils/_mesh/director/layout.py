@@ -17,12 +17,24 @@ MODULES = "/etc/modules-load.d/mesh-expansion-director.conf"
 SYSCTLS = "/etc/sysctl.d/90-mesh-expansion-director.conf"
 STATE = "/var/lib/mesh-expansion"
 DRAINED = f"{STATE}/drained.json"
+# 1 keeps this director of a pair from holding the address.
+STANDBY = f"{STATE}/standby"
+# Asks the nodes, and tells keepalived by files which are to be out.
+HEALTH_UNIT = "mesh-health.service"
+HEALTH_UNIT_FILE = f"/etc/systemd/system/{HEALTH_UNIT}"
+HEALTH = "/run/mesh-expansion"
 # How releases before 1.1 remembered what was there before.
 OLD_FOOTPRINT = f"{STATE}/director-before.json"
 
 # Not ours.
 IPVSADM = "/etc/default/ipvsadm"
 KEEPALIVED = "/etc/keepalived"
+KEEPALIVED_CONF = f"{KEEPALIVED}/keepalived.conf"
+KEEPALIVED_UNIT = "keepalived.service"
+KEEPALIVED_DROP_INS = f"/etc/systemd/system/{KEEPALIVED_UNIT}.d"
+KEEPALIVED_PACKAGE = "keepalived"
 
-FILES = (TABLE, DRAINED, SYSCTLS, MODULES, UNIT_FILE, OLD_FOOTPRINT)
-DIRECTORIES = (LIBRARY, SETTINGS, STATE)
+KEEPALIVED_DROP_IN = f"{KEEPALIVED_DROP_INS}/mesh-expansion.conf"
+
+FILES = (TABLE, DRAINED, STANDBY, SYSCTLS, MODULES, UNIT_FILE, HEALTH_UNIT_FILE, KEEPALIVED_DROP_IN, OLD_FOOTPRINT)
+DIRECTORIES = (LIBRARY, SETTINGS, STATE, KEEPALIVED_DROP_INS)

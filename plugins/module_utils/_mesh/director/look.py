@@ -10,22 +10,24 @@ import json
 import os
 import typing as t
 
-from ..._host import addresses, arp, commands, footprint, kernel, paths, systemd
+from ..._host import addresses, arp, commands, footprint, kernel, packages, packet_filter, paths, systemd
 from ..._host.errors import HostError
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
-from ..._ipvs import options
+from ..._ipvs import options, watch
 from ..._ipvs.errors import ModuleMissingError
 from ..._ipvs.plan import PURGE_ALL, PURGE_SERVICES
 from ..._ipvs.reconcile import concerned
-from . import layout, model, operations, texts
+from . import health, keepalived, layout, model, operations, texts
 from .model import Seen, Wanted
 
 
 def look(wanted: Wanted) -> Seen:
     """All of it."""
     interfaces, places = addresses.look()
-    files = {path: paths.read(path) for path in (*layout.FILES, *layout.DIRECTORIES, layout.IPVSADM)}
+    others = (layout.IPVSADM, layout.KEEPALIVED_CONF)
+    files = {path: paths.read(path) for path in (*layout.FILES, *layout.DIRECTORIES, *others)}
+    units = systemd.look([layout.UNIT, layout.KEEPALIVED_UNIT, layout.HEALTH_UNIT])
     known, old = remembered(files[layout.OLD_FOOTPRINT])
     seen = Seen(
         interfaces=interfaces,
@@ -36,14 +38,41 @@ def look(wanted: Wanted) -> Seen:
         package=_tree(layout.PACKAGE),
         listings={path: sorted(os.listdir(path)) for path in layout.DIRECTORIES if os.path.isdir(path)},
         keepalived=_keepalived(layout.KEEPALIVED, str(wanted.vip)),
-        dropping=texts.dropping(commands.run(["nft", "-j", "list", "chains"]).stdout),
-        unit=systemd.look([layout.UNIT])[layout.UNIT],
+        dropping=packet_filter.dropping(commands.run(["nft", "-j", "list", "chains"]).stdout),
+        unit=units.get(layout.UNIT, systemd.UnitState()),
+        keepalived_unit=units.get(layout.KEEPALIVED_UNIT, systemd.UnitState()),
+        health_unit=units.get(layout.HEALTH_UNIT, systemd.UnitState()),
         drained=_json(files[layout.DRAINED], layout.DRAINED),
         saved=_json(files[layout.TABLE], layout.TABLE, lenient=True),
         footprint=known,
         old_footprint=old,
     )
-    return _with_answers(wanted, _with_table(wanted, seen))
+    return _with_answers(wanted, _with_packages(wanted, _with_checks(wanted, _with_table(wanted, seen))))
+
+
+def _with_packages(wanted: Wanted, seen: Seen) -> Seen:
+    """As far as keepalived is used or has to go."""
+    ours = keepalived.is_ours(seen.file(layout.KEEPALIVED_CONF))
+    leaving = wanted.state == model.ABSENT or not wanted.uses_keepalived
+    if wanted.state == model.PRESENT and wanted.uses_keepalived:
+        return dataclasses.replace(seen, packages=packages.states())
+    before = seen.footprint.packages if seen.footprint else ()
+    if not (ours and leaving) or wanted.state not in (model.PRESENT, model.ABSENT) or not before:
+        return seen
+    if layout.KEEPALIVED_PACKAGE in before:
+        return seen
+    came = [name for name in packages.gone_with([layout.KEEPALIVED_PACKAGE]) if name not in before]
+    return dataclasses.replace(seen, surplus=came)
+
+
+def _with_checks(wanted: Wanted, seen: Seen) -> Seen:
+    """The nodes that a check has taken out, if they do not answer now either."""
+    if wanted.state != model.PRESENT or not (wanted.checks and seen.keepalived_unit.active):
+        return seen
+    listed = options.parse_services(model.services(wanted, seen))
+    suspects = health.suspects(seen.table, listed, wanted.health_failed == model.INHIBIT)
+    down = watch.failing(suspects, wanted.health_port, wanted.health_path)
+    return dataclasses.replace(seen, failing=down)
 
 
 def _with_table(wanted: Wanted, seen: Seen) -> Seen:
@@ -56,17 +85,32 @@ def _with_table(wanted: Wanted, seen: Seen) -> Seen:
         choose = concerned(listed, PURGE_SERVICES, vips)
     try:
         with operations.connect(load=False) as client:
-            return dataclasses.replace(seen, table=client.read(choose))
+            daemons = [str(one["state"]) for one in client.daemons()]
+            return dataclasses.replace(seen, table=client.read(choose), daemons=daemons)
     except ModuleMissingError:
         return seen
 
 
 def _with_answers(wanted: Wanted, seen: Seen) -> Seen:
     """Whether another host has the address. For IPv6 the kernel itself asks, when the address is added."""
-    devices = model.devices(wanted, seen)
-    if wanted.state != model.PRESENT or wanted.vip.version != 4 or len(devices) != 1 or model.held_at(wanted, seen):
+    device = model.device(wanted, seen)
+    if wanted.state != model.PRESENT or wanted.vip.version != 4 or not device:
         return seen
-    return dataclasses.replace(seen, answered_by=arp.probe(devices[0], str(wanted.vip)))
+    if wanted.vrrp:
+        # Another director may answer, also beside this one, which is no reason to refuse.
+        peers, answered_by = _peers(wanted, device, 1, 0.3), arp.probe(device, str(wanted.vip), 2, 0.3)
+        if set(answered_by) - set(peers):
+            # A busy one may have been late with its own address only.
+            peers = _peers(wanted, device, 3, 0.5)
+        return dataclasses.replace(seen, answered_by=answered_by, peers=peers)
+    if model.held_at(wanted, seen):
+        return seen
+    return dataclasses.replace(seen, answered_by=arp.probe(device, str(wanted.vip)))
+
+
+def _peers(wanted: Wanted, device: str, count: int, wait: float) -> list[str]:
+    """Hardware addresses of the other directors."""
+    return [mac for peer in keepalived.peers(wanted) for mac in arp.probe(device, str(peer), count, wait)]
 
 
 def remembered(old: PathState) -> tuple[Footprint | None, bool]:

@@ -15,8 +15,11 @@ from ..._host.systemd import UnitState
 from ..._ipvs import drain, model, options
 
 PRESENT, ABSENT, DRAINED, UNDRAINED = "present", "absent", "drained", "undrained"
-STATES = (PRESENT, ABSENT, DRAINED, UNDRAINED)
+STANDBY, READY = "standby", "ready"
+STATES = (PRESENT, ABSENT, DRAINED, UNDRAINED, STANDBY, READY)
 REFUSE, TAKEOVER = "refuse", "takeover"
+NONE, KEEPALIVED = "none", "keepalived"
+INHIBIT, REMOVE = "inhibit", "remove"
 
 Service = t.Dict[str, t.Any]
 
@@ -35,6 +38,32 @@ class Wanted:
     node: Address | None = None
     host: str = "this host"
     managed: str = "Ansible managed"
+    # All directors of the site, each with name and address, in the inventory's order.
+    directors: t.Sequence[t.Mapping[str, str]] = ()
+    ha: str = NONE
+    router_id: int = 0
+    priority: int = 0
+    advert_interval: float = 0.3
+    health: str = NONE
+    health_port: int = 10256
+    health_path: str = "/healthz"
+    health_failed: str = INHIBIT
+    health_quorum: int = 1
+    keepalived: str = REFUSE
+
+    @property
+    def vrrp(self) -> bool:
+        """Whether keepalived holds the address."""
+        return self.ha == KEEPALIVED
+
+    @property
+    def checks(self) -> bool:
+        """Whether keepalived looks after the real servers, and writes the kernel's table while it runs."""
+        return self.health == KEEPALIVED
+
+    @property
+    def uses_keepalived(self) -> bool:
+        return self.vrrp or self.checks
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -59,7 +88,19 @@ class Seen:
     keepalived: t.Sequence[str] = ()
     dropping: t.Sequence[str] = ()
     answered_by: t.Sequence[str] = ()
+    # Hardware addresses of the other directors, which may answer.
+    peers: t.Sequence[str] = ()
     unit: UnitState = UnitState()
+    keepalived_unit: UnitState = UnitState()
+    health_unit: UnitState = UnitState()
+    # State of each package, as far as keepalived is used.
+    packages: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # What would go with the package of keepalived, if this role brought it.
+    surplus: t.Sequence[str] = ()
+    # Synchronisation of connections in the kernel: master, backup.
+    daemons: t.Sequence[str] = ()
+    # Nodes that do not answer the check now, as far as the table differs for them.
+    failing: t.Sequence[str] = ()
     table: model.Table = dataclasses.field(default_factory=dict)
     # What drain noted: weights by node, service and real server.
     drained: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
@@ -79,6 +120,12 @@ class Seen:
 def devices(wanted: Wanted, seen: Seen) -> list[str]:
     """The interface that holds the address, if there is exactly one to choose."""
     return [wanted.interface] if wanted.interface else home_of(seen.places, wanted.vip)
+
+
+def device(wanted: Wanted, seen: Seen) -> str:
+    """The same where it was chosen by an earlier run: empty when it cannot be told."""
+    found = devices(wanted, seen)
+    return found[0] if len(found) == 1 else ""
 
 
 def held_at(wanted: Wanted, seen: Seen) -> list[Place]:

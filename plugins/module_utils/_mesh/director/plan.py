@@ -17,7 +17,7 @@ from ..._host.transaction import Forget, Remember, RemoveEmpty
 from ..._ipvs import drain, options
 from ..._ipvs.plan import PURGE_NONE, PURGE_SERVICES
 from ..._ipvs.plan import plan as plan_table
-from . import layout, model, texts
+from . import health, keepalived, layout, model, plan_keepalived, puts, texts
 from .model import Seen, Wanted
 from .operations import Hold, LoadTable
 from .refuse import ipvsadm_loads
@@ -33,6 +33,9 @@ def plan(wanted: Wanted, seen: Seen, package: Files) -> list[Operation]:
         return list(_drain(wanted, seen))
     if wanted.state == model.UNDRAINED:
         return list(_undrain(wanted, seen))
+    if wanted.state in (model.STANDBY, model.READY):
+        text = plan_keepalived.STANDING_BY if wanted.state == model.STANDBY else plan_keepalived.PLAYING
+        return list(plan_keepalived.stand(wanted, seen, model.device(wanted, seen), text))
     return list(_present(wanted, seen, package))
 
 
@@ -41,11 +44,11 @@ def _present(wanted: Wanted, seen: Seen, package: Files) -> t.Iterator[Operation
     footprint = footprint_of(wanted, seen)
     if footprint != seen.footprint or seen.old_footprint:
         yield Remember(footprint)
-        yield from _gone(seen, layout.OLD_FOOTPRINT)
-    yield from _file(seen, layout.MODULES, texts.modules(wanted))
+        yield from puts.gone(seen, layout.OLD_FOOTPRINT)
+    yield from puts.file(seen, layout.MODULES, texts.modules(wanted))
     if seen.missing_modules:
         yield Load(tuple(seen.missing_modules))
-    yield from _file(seen, layout.SYSCTLS, texts.sysctls(wanted))
+    yield from puts.file(seen, layout.SYSCTLS, texts.sysctls(wanted))
     for name, value in wanted.sysctls.items():
         if seen.sysctls.get(name) != value:
             yield Setting(name, value)
@@ -53,6 +56,9 @@ def _present(wanted: Wanted, seen: Seen, package: Files) -> t.Iterator[Operation
         yield _with_boot(seen, False)
     program = list(_package(seen, package))
     yield from program
+    yield from plan_keepalived.package(wanted, seen)
+    if not wanted.uses_keepalived:
+        yield from plan_keepalived.end(seen, gently=False)
     # Before its services go: an address without a table would answer with resets.
     former = model.former(wanted, seen)
     for address in former:
@@ -60,23 +66,31 @@ def _present(wanted: Wanted, seen: Seen, package: Files) -> t.Iterator[Operation
         yield from (Remove(place) for place in places if place.prefix == address.max_prefixlen)
     services = model.services(wanted, seen)
     vips = [address.packed for address in (wanted.vip, *former)]
-    yield from _table(seen, options.parse_services(services), PURGE_SERVICES, vips)
-    yield from _directory(seen, layout.SETTINGS)
+    listed = options.parse_services(services)
+    if wanted.checks:
+        listed = health.as_checked(seen.table, listed, wanted.health_failed == model.INHIBIT, seen.failing)
+    yield from _table(seen, listed, PURGE_SERVICES, vips)
+    yield from puts.directory(seen, layout.SETTINGS)
     yield from _saved(wanted, seen, texts.table(wanted, services))
-    unit = list(_file(seen, layout.UNIT_FILE, texts.unit(wanted, device)))
+    unit = list(puts.file(seen, layout.UNIT_FILE, texts.unit(wanted, device)))
     yield from unit
     # The table is loaded by now: an address without a table would answer with resets.
-    if not model.held_at(wanted, seen):
+    if not wanted.vrrp and not model.held_at(wanted, seen):
         yield Hold(wanted.vip, device, wanted.python)
     if unit:
         yield Reread()
     if not seen.unit.enabled:
         yield Unit("enable", layout.UNIT)
-    if unit or program:
+    if (unit or program) and not (wanted.checks and seen.keepalived_unit.active):
         # Flushes nothing: it loads the table, which is no change if it is loaded, and announces the address.
+        # Where keepalived checks, it would put nodes back that do not answer.
         yield Unit("restart", layout.UNIT)
     elif not seen.unit.active:
         yield Unit("start", layout.UNIT)
+    if wanted.uses_keepalived:
+        yield from plan_keepalived.run(wanted, seen, device, services, bool(program))
+    elif footprint != plan_keepalived.forgotten(footprint):
+        yield Remember(plan_keepalived.forgotten(footprint))
 
 
 def footprint_of(wanted: Wanted, seen: Seen) -> Footprint:
@@ -86,7 +100,8 @@ def footprint_of(wanted: Wanted, seen: Seen) -> Footprint:
     if ipvsadm_loads(seen.file(layout.IPVSADM)):
         files.setdefault(layout.IPVSADM, seen.file(layout.IPVSADM))
     now = {name: value for name, value in seen.sysctls.items() if name in wanted.sysctls}
-    return dataclasses.replace(known, paths=files, sysctls={**now, **known.sysctls})
+    known = dataclasses.replace(known, paths=files, sysctls={**now, **known.sysctls})
+    return plan_keepalived.remembered(wanted, seen, known)
 
 
 def _package(seen: Seen, package: Files) -> t.Iterator[Operation]:
@@ -104,29 +119,11 @@ def _package(seen: Seen, package: Files) -> t.Iterator[Operation]:
             yield Put(path, paths.NOTHING)
 
 
-def _file(seen: Seen, path: str, text: str, validate: t.Sequence[str] = ()) -> t.Iterator[Operation]:
-    wanted = paths.text_file(text)
-    found = seen.file(path)
-    if (found.kind, found.mode, found.content) != (wanted.kind, wanted.mode, wanted.content):
-        yield Put(path, wanted, validate)
-
-
-def _directory(seen: Seen, path: str) -> t.Iterator[Operation]:
-    found = seen.file(path)
-    if (found.kind, found.mode) != (paths.DIRECTORY, "0755"):
-        yield Put(path, paths.directory("0755"))
-
-
-def _gone(seen: Seen, path: str) -> t.Iterator[Operation]:
-    if seen.file(path).kind != paths.ABSENT:
-        yield Put(path, paths.NOTHING)
-
-
 def _saved(wanted: Wanted, seen: Seen, text: str) -> t.Iterator[Operation]:
     """The table of the next boot, once the loader accepts it: with the Python that runs it then."""
     environment = ["PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={layout.LIBRARY}"]
     check = [wanted.python, "-m", "mesh_ipvs._ipvs.loader", "--check", "%s"]
-    yield from _file(seen, layout.TABLE, text, ["/usr/bin/env", *environment, *check])
+    yield from puts.file(seen, layout.TABLE, text, ["/usr/bin/env", *environment, *check])
 
 
 def _with_boot(seen: Seen, loads: bool) -> Operation:
@@ -146,12 +143,13 @@ def _drain(wanted: Wanted, seen: Seen) -> t.Iterator[Operation]:
     mine = model.node_weights(wanted, seen)
     if node not in seen.drained:
         # A second run would see the weights that the first one set.
-        yield from _directory(seen, layout.STATE)
-        yield from _file(seen, layout.DRAINED, texts.drained({**seen.drained, node: mine["weights"]}))
+        yield from puts.directory(seen, layout.STATE)
+        yield from puts.file(seen, layout.DRAINED, texts.drained({**seen.drained, node: mine["weights"]}))
     if seen.saved:
-        # So that a boot does not put the node back.
+        # So that a boot does not put the node back, nor keepalived when it reloads or a check succeeds.
         services = drain.drained(seen.saved["services"], [node])
         yield from _saved(wanted, seen, texts.table_with(seen, services))
+        yield from plan_keepalived.reconfigure(wanted, seen, model.device(wanted, seen), services)
     yield from _table(seen, options.parse_services(mine["drain"]), PURGE_NONE, [])
 
 
@@ -163,8 +161,9 @@ def _undrain(wanted: Wanted, seen: Seen) -> t.Iterator[Operation]:
     if seen.saved:
         back = drain.node_plan(seen.saved["services"], node, seen.drained[node])
         yield from _saved(wanted, seen, texts.table_with(seen, back["undrained"]))
+        yield from plan_keepalived.reconfigure(wanted, seen, model.device(wanted, seen), back["undrained"])
     left = {name: weights for name, weights in seen.drained.items() if name != node}
-    yield from _file(seen, layout.DRAINED, texts.drained(left))
+    yield from puts.file(seen, layout.DRAINED, texts.drained(left))
 
 
 def _remove(wanted: Wanted, seen: Seen) -> t.Iterator[Operation]:
@@ -175,9 +174,11 @@ def _remove(wanted: Wanted, seen: Seen) -> t.Iterator[Operation]:
         if seen.unit.active:
             yield Unit("stop", layout.UNIT)
         # Before the table goes: without it the address would answer with resets.
-        for place in model.held_at(wanted, seen):
-            if place.prefix == wanted.vip.max_prefixlen:
-                yield Remove(place)
+        if not keepalived.holds(seen.file(layout.KEEPALIVED_CONF)):
+            places = model.held_at(wanted, seen)
+            yield from (Remove(place) for place in places if place.prefix == wanted.vip.max_prefixlen)
+        yield from plan_keepalived.end(seen, gently=True)
+        yield from plan_keepalived.unwatch(seen)
         yield from _table(seen, [], PURGE_SERVICES, [wanted.vip.packed])
         yield from _restore(seen)
     gone = [path for path in layout.FILES if seen.file(path).kind != paths.ABSENT]
@@ -191,7 +192,8 @@ def _remove(wanted: Wanted, seen: Seen) -> t.Iterator[Operation]:
     ours = {*gone, f"{layout.STATE}/{layout.ROLE}"}
     for folder in layout.DIRECTORIES:
         names = seen.listings.get(folder)
-        if names is not None and all(f"{folder}/{name}" in ours for name in names):
+        # One that is empty without us is somebody else's.
+        if names and all(f"{folder}/{name}" in ours for name in names):
             yield RemoveEmpty(folder)
 
 

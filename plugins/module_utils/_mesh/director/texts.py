@@ -29,8 +29,7 @@ Description=IPVS table and virtual address {vip} of the mesh
 Wants=network-online.target
 After=network-online.target systemd-modules-load.service systemd-sysctl.service
 Before=keepalived.service
-# These drop addresses that they do not know when they restart.
-PartOf=systemd-networkd.service networking.service
+{part_of}
 
 [Service]
 Type=oneshot
@@ -38,8 +37,7 @@ RemainAfterExit=yes
 Environment=PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={library}
 ExecStart=/sbin/modprobe -a {modules}
 ExecStart={python} -m mesh_ipvs._ipvs.loader --restore {table}
-# After the table: an address without a table answers with resets.
-ExecStart={python} {package}/vip.py hold {vip} {device}
+{hold}
 TimeoutStartSec=120
 # There is no ExecStop: stopping the unit flushes nothing and keeps the address.
 
@@ -47,17 +45,66 @@ TimeoutStartSec=120
 WantedBy=multi-user.target
 """
 
+_PART_OF = """\
+# These drop addresses that they do not know when they restart.
+PartOf=systemd-networkd.service networking.service"""
+_HOLD = """\
+# After the table: an address without a table answers with resets.
+ExecStart={python} {package}/vip.py hold {vip} {device}"""
+_NO_HOLD = "# The address is held by keepalived."
+
 
 def unit(wanted: Wanted, device: str) -> str:
+    hold = _HOLD.format(python=wanted.python, package=layout.PACKAGE, vip=wanted.vip, device=device)
     return _UNIT.format(
+        part_of="# keepalived sees by itself when its address goes." if wanted.vrrp else _PART_OF,
+        hold=_NO_HOLD if wanted.vrrp else hold,
         managed=wanted.managed,
         vip=wanted.vip,
         library=layout.LIBRARY,
-        package=layout.PACKAGE,
         table=layout.TABLE,
         modules=" ".join(wanted.modules),
         python=wanted.python,
-        device=device,
+    )
+
+
+_HEALTH = """\
+# {managed}
+[Unit]
+Description=Checks of the nodes behind the virtual address {vip} of the mesh
+Wants=network-online.target
+After=network-online.target mesh-director.service
+Before=keepalived.service
+
+[Service]
+# Without any rights: it asks the nodes, and writes files that keepalived follows.
+DynamicUser=yes
+RuntimeDirectory={directory}
+# What was judged last stays while it starts again.
+RuntimeDirectoryPreserve=restart
+Environment=PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={library}
+ExecStart={python} -m mesh_ipvs._ipvs.watch --table {table} --files {files} \\
+    --port {port} --path {path} --quorum {quorum}
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def health(wanted: Wanted) -> str:
+    return _HEALTH.format(
+        managed=wanted.managed,
+        vip=wanted.vip,
+        directory=layout.HEALTH.rpartition("/")[2],
+        library=layout.LIBRARY,
+        python=wanted.python,
+        table=layout.TABLE,
+        files=layout.HEALTH,
+        port=wanted.health_port,
+        path=wanted.health_path,
+        quorum=wanted.health_quorum,
     )
 
 
@@ -120,14 +167,3 @@ def with_boot(text: str, wanted: bool) -> str:
     else:
         lines.append(line)
     return "\n".join(lines) + "\n"
-
-
-def dropping(chains: str) -> list[str]:
-    """The chains at the hook input that drop by default, from C(nft -j list chains)."""
-    items = json.loads(chains).get("nftables", []) if chains else []
-    found = [item["chain"] for item in items if "chain" in item]
-    return [
-        f"{chain['family']} {chain['table']} {chain['name']}"
-        for chain in found
-        if chain.get("hook") == "input" and chain.get("policy") == "drop"
-    ]

@@ -11,7 +11,7 @@ from ..._host import change, kernel, transaction
 from ..._host.addresses import parse
 from ..._host.errors import HostError
 from ..._ipvs import options
-from . import layout, model, operations, program
+from . import layout, model, operations, pair, program
 from .look import look
 from .model import Seen, Wanted
 from .plan import plan
@@ -33,6 +33,17 @@ def spec() -> dict[str, t.Any]:
         "node": {"type": "str"},
         "host": {"type": "str", "default": "this host"},
         "managed": {"type": "str", "default": "Ansible managed"},
+        "directors": {"type": "list", "elements": "dict", "default": []},
+        "ha": {"type": "str", "choices": [model.NONE, model.KEEPALIVED], "default": model.NONE},
+        "router_id": {"type": "int", "default": 0},
+        "priority": {"type": "int", "default": 0},
+        "advert_interval": {"type": "float", "default": 0.3},
+        "health": {"type": "str", "choices": [model.NONE, model.KEEPALIVED], "default": model.NONE},
+        "health_port": {"type": "int", "default": 10256},
+        "health_path": {"type": "str", "default": "/healthz"},
+        "health_failed": {"type": "str", "choices": [model.INHIBIT, model.REMOVE], "default": model.INHIBIT},
+        "health_quorum": {"type": "int", "default": 1},
+        "keepalived": {"type": "str", "choices": [model.REFUSE, model.TAKEOVER], "default": model.REFUSE},
     }
 
 
@@ -44,6 +55,7 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
     node = params["node"]
     # What is wrong with a service is said before anything is looked at.
     options.parse_services(params["services"])
+    _check(params)
     return Wanted(
         vip=parse(params["vip"], "vip"),
         state=params["state"],
@@ -55,21 +67,54 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
         node=parse(node, "node") if node else None,
         host=params["host"],
         managed=params["managed"],
+        directors=[{name: str(one[name]) for name in ("name", "address")} for one in params["directors"]],
+        **{name: params[name] for name in _AS_THEY_ARE},
     )
+
+
+_AS_THEY_ARE = (
+    "ha",
+    "router_id",
+    "priority",
+    "advert_interval",
+    "health",
+    "health_port",
+    "health_path",
+    "health_failed",
+    "health_quorum",
+    "keepalived",
+)
+_RANGES = {
+    "router_id": (0, 255),
+    "priority": (0, 254),
+    "advert_interval": (0.01, 40),
+    "health_port": (1, 65535),
+    "health_quorum": (0, 65535),
+}
+
+
+def _check(params: t.Mapping[str, t.Any]) -> None:
+    for name, (least, most) in _RANGES.items():
+        if not least <= params[name] <= most:
+            raise HostError(f"{name} is {params[name]}; it must be between {least} and {most}.")
 
 
 def found(wanted: Wanted, seen: Seen, package: t.Mapping[str, bytes]) -> Result:
     """What director_look answers."""
     devices = model.devices(wanted, seen)
     refused = refusals(wanted, seen)
+    steps = [] if refused else plan(wanted, seen, package)
     result: Result = {
         "interface": devices[0] if len(devices) == 1 else "",
         "places": [str(place) for place in model.held_at(wanted, seen)],
         "refusals": refused,
-        "operations": [] if refused else operations.lines(plan(wanted, seen, package)),
+        "operations": operations.lines(steps),
         "drained": sorted(seen.drained),
         "dropping": list(seen.dropping),
     }
+    if wanted.uses_keepalived:
+        result["keepalived"] = pair.report(wanted, seen, any(isinstance(step, operations.LoadTable) for step in steps))
+        result["turn"] = pair.turn(wanted, seen)
     if wanted.node is not None and wanted.state in (model.DRAINED, model.UNDRAINED):
         mine = model.node_weights(wanted, seen)
         result["node"] = {

@@ -9,6 +9,7 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from ... import _options
 from ..errors import MeshError
 
 QUERY = {
@@ -18,6 +19,8 @@ QUERY = {
     "expect": {"type": "list", "elements": "str"},
     "empty": {"type": "bool", "default": False},
 }
+QUERY_KINDS = {"name": _options.HOST, "expect": _options.ADDRESS}
+_KINDS = {"packages": _options.PACKAGE, "probe_attempts": _options.ATTEMPTS}
 OPTIONS: dict[str, dict[str, t.Any]] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "vip": {"type": "str"},
@@ -66,8 +69,7 @@ def parse(options: t.Mapping[str, t.Any]) -> Settings:
             f"dnsmasq_hostname is {options['hostname']!r}, which is no host name. "
             "Give one, or nothing for the host's own."
         )
-    if options["probe_attempts"] < 1:
-        raise MeshError(f"dnsmasq_probe_attempts is {options['probe_attempts']}. Give a number from 1 on.")
+    _check(options, _KINDS, "dnsmasq_")
     return Settings(
         vip=vip,
         service_cidr=_network(options["service_cidr"]),
@@ -131,6 +133,11 @@ def _upstreams(upstreams: t.Sequence[str], listen: str) -> tuple[str, ...]:
 
 def _queries(queries: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[t.Mapping[str, t.Any], ...]:
     for query in queries:
-        for value in query.get("expect") or ():
-            _address(value, f"dnsmasq_probe_names: expect of {query['name']}", "the addresses that must be answered")
+        _check(query, QUERY_KINDS, f"dnsmasq_probe_names: {query['name']}: ")
     return tuple(queries)
+
+
+def _check(options: t.Mapping[str, t.Any], kinds: t.Mapping[str, _options.Kind], where: str) -> None:
+    wrong = _options.wrong(options, kinds, where)
+    if wrong:
+        raise MeshError(" ".join(wrong))

@@ -22,15 +22,18 @@ NETWORK_LABEL = "topology.istio.io/network"
 REVISION_LABEL = "istio.io/rev"
 
 
+def control_plane_service(revision: str) -> str:
+    """The revision called default has the names of an istiod without one."""
+    return f"istiod-{revision}" if revision not in ("", "default") else "istiod"
+
+
 def istiod(place: Place) -> list[Entry]:
     revision = {REVISION_LABEL: place.revision} if place.revision else {}
-    # The revision called default has the names of an istiod without one.
-    name = f"istiod-{place.revision}" if place.revision not in ("", "default") else "istiod"
     control_plane: Entry = {
         "name": "istiod-lb",
         "namespace": place.istio_namespace,
         "selector": {"app": "istiod", **revision},
-        "dns_names": [name],
+        "dns_names": [control_plane_service(place.revision)],
         "ports": [{"name": "tls-xds", "port": XDS_PORT}],
     }
     gateway: Entry = {

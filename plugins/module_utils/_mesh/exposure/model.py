@@ -9,6 +9,7 @@ import ipaddress
 import typing as t
 
 from ..errors import MeshError
+from ..options import unknown
 
 Entry = t.Dict[str, t.Any]
 
@@ -68,10 +69,10 @@ def _integer(value: t.Any, where: str, key: str, low: int, high: int) -> int:
 
 def only_known(mapping: t.Any, known: t.Iterable[str], where: str) -> None:
     if not isinstance(mapping, t.Mapping):
-        raise ExposureError(f"{where}: must be a dictionary, not {type(mapping).__name__}")
-    unknown = sorted(set(mapping) - set(known))
-    if unknown:
-        raise ExposureError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
+        raise ExposureError(f"{where}: must be a dictionary, not {mapping!r}")
+    strange = unknown(mapping, list(known))
+    if strange:
+        raise ExposureError(f"{where}: {'. '.join(strange)}")
 
 
 def _normalise_port(port: t.Any, entry: Entry, where: str) -> Entry:

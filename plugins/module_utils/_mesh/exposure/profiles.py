@@ -54,6 +54,8 @@ def exposed_services(
     """The normalised list: from a profile, or from the user's own list, with overrides merged in by name. `more` is
     what else a profile's list depends on, by the names of C(Place)."""
     place = Place(istio_namespace, dns_namespace, cluster_domain, **more)
+    if services and not isinstance(services, (list, tuple)):
+        raise ExposureError(f"exposed services: must be a list, not {services!r}")
     raw = list(services) if services else _profile_entries(profile, place)
     for index, entry in enumerate(raw):
         only_known(entry, ENTRY_KEYS + PORT_DEFAULTS, f"exposed service {index + 1}")
@@ -65,3 +67,29 @@ def exposed_services(
         return _override(entry, changes[name]) if name in changes else entry
 
     return parse_services([merged(entry) for entry in raw])
+
+
+def together(own: t.Sequence[Entry], former: t.Sequence[Entry]) -> list[Entry]:
+    """What two generations expose beside each other: of a Service that both have, the first says how, and the ports of
+    the second stay."""
+    theirs = {(entry["namespace"], entry["name"]): entry for entry in former}
+    merged = [_with_ports(entry, theirs.pop((entry["namespace"], entry["name"]), None)) for entry in own]
+    return parse_services([*merged, *theirs.values()])
+
+
+def _with_ports(entry: Entry, other: Entry | None) -> Entry:
+    if other is None:
+        return entry
+    known = {(port["port"], port["protocol"]) for port in entry["ports"]}
+    taken = {port["name"] for port in entry["ports"]} | {""}
+    more = [port for port in other["ports"] if (port["port"], port["protocol"]) not in known]
+    return {
+        **entry,
+        "ports": [*entry["ports"], *(_with_name(port, taken) for port in more)],
+        "dns_names": list(dict.fromkeys([*entry["dns_names"], *other["dns_names"]])),
+    }
+
+
+def _with_name(port: Entry, taken: t.Collection[str]) -> Entry:
+    """With more than one port each needs a name of its own."""
+    return {**port, "name": f"{port['protocol'].lower()}-{port['port']}"} if port["name"] in taken else port

@@ -12,7 +12,7 @@ from .citadel import CITADEL
 from .istiod import ISTIOD
 from .model import Generation
 
-DEFAULT = CITADEL.name
+DEFAULT = ISTIOD.name
 _ALL = {generation.name: generation for generation in (CITADEL, ISTIOD)}
 
 

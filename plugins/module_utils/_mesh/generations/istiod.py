@@ -9,6 +9,7 @@ Facts: https://istio.io/latest/docs/setup/install/virtual-machine/, and the 1.31
 
 from __future__ import annotations
 
+from ..exposure.istiod import control_plane_service
 from ..sidecar.layout import ONE_AGENT
 from .model import CAPTURE, CLUSTER, DIRECTOR, DNSMASQ, EXPOSURE, HOSTS, TOKEN, VM, Generation, RowText
 
@@ -50,7 +51,7 @@ ISTIOD = Generation(
     mesh_configmap="istio",
     control_plane_deployment="istiod",
     control_plane_pods={"app": "istiod"},
-    probe_service="istiod",
+    probe_service=control_plane_service,
     identity=TOKEN,
     identity_secret=lambda account: "",
     identity_remedy="",

@@ -52,8 +52,8 @@ class Generation:
     control_plane_deployment: str
     # Labels of its pods.
     control_plane_pods: t.Mapping[str, str]
-    # The Service by whose short name a VM's resolver is tried.
-    probe_service: str
+    # The Service by whose short name a VM's resolver is tried, of a revision.
+    probe_service: t.Callable[[str], str]
     # Where a VM's key and certificate come from: SECRET, or TOKEN, for which the control plane signs.
     identity: str
     # SECRET: the name of a service account's Secret, and what to do when it is missing.

@@ -125,7 +125,7 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def _uris(certificate: x509.Certificate) -> tuple[str, ...]:
+def uris(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -140,7 +140,7 @@ def summarise(chain: bytes, root: bytes, what: str) -> Summary:
     return Summary(
         fingerprint=fingerprint(leaf),
         serial=format(leaf.serial_number, "x"),
-        spiffe_ids=_uris(leaf),
+        spiffe_ids=uris(leaf),
         not_before=utc(leaf, "not_valid_before"),
         not_after=utc(leaf, "not_valid_after"),
         root_fingerprints=tuple(sorted(fingerprint(item) for item in roots)),
@@ -162,15 +162,27 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return _may_issue(issuer)
 
 
+def issuers(
+    leaf: x509.Certificate, intermediates: t.Sequence[x509.Certificate], roots: t.Sequence[x509.Certificate]
+) -> t.Iterator[x509.Certificate | None]:
+    """From a certificate upwards who has issued, a root at last; or None at last, where nobody of these has."""
+    current, candidates = leaf, list(intermediates)
+    while True:
+        anchor = next((item for item in roots if _issued(current, item)), None)
+        issuer = anchor or next((item for item in candidates if _issued(current, item)), None)
+        yield issuer
+        if issuer is None or anchor is not None:
+            return
+        candidates.remove(issuer)
+        current = issuer
+
+
 def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) -> str | None:
     """Why the chain does not lead to one of the roots, or None; the leaf's own dates are looked at elsewhere."""
     leaf, *intermediates = load_certificates(chain, f"{what}: {CHAIN}")
     roots = load_certificates(root, f"{what}: {ROOT}")
     current = leaf
-    candidates = list(intermediates)
-    while True:
-        anchor = next((item for item in roots if _issued(current, item)), None)
-        issuer = anchor or next((item for item in candidates if _issued(current, item)), None)
+    for issuer in issuers(leaf, intermediates, roots):
         if issuer is None:
             return (
                 "its chain does not lead to the root certificate (nothing issued "
@@ -180,10 +192,8 @@ def chain_problem(chain: bytes, root: bytes, now: datetime.datetime, what: str) 
             return (
                 f"the issuing certificate {issuer.subject.rfc4514_string()!r} is not valid at {now:%Y-%m-%dT%H:%M:%SZ}"
             )
-        if anchor is not None:
-            return None
-        candidates.remove(issuer)
         current = issuer
+    return None
 
 
 def identity_problem(summary: Summary, expected: str) -> str | None:
@@ -193,6 +203,8 @@ def identity_problem(summary: Summary, expected: str) -> str | None:
 
 
 def date_problem(summary: Summary, now: datetime.datetime, spare: int = 0) -> str | None:
+    """Of a short life at most a quarter is spare: what renews itself does so at half of it."""
+    spare = min(spare, int((summary.not_after - summary.not_before).total_seconds()) // 4)
     if now < summary.not_before:
         return f"it is not valid before {summary.not_before:%Y-%m-%dT%H:%M:%SZ} (check the clock)"
     if now >= summary.not_after:

@@ -11,6 +11,18 @@ import typing as t
 
 from ansible.module_utils.basic import env_fallback
 
+from ... import _options
+
+KINDS = {
+    "service_account": _options.OBJECT,
+    "namespace": _options.NAMESPACE,
+    "trust_domain": _options.DOMAIN,
+    "path": _options.PATH,
+    "owner": _options.ACCOUNT,
+    "group": _options.ACCOUNT,
+    "min_validity": _options.SECONDS,
+}
+
 
 def argument_spec() -> dict[str, t.Any]:
     return {

@@ -9,13 +9,16 @@ import typing as t
 
 from ..bootstrap.control_plane import ROOT_CONFIGMAP, plain, suffixed
 from ..errors import MeshError
-from ..exposure.backends import EXTERNAL_IPS
+from ..exposure.backends import AUTO as BY_VERSION
+from ..exposure.backends import EXTERNAL_IPS, LOAD_BALANCER, choose
 from ..exposure.istiod import GATEWAY_DEPLOYMENT
 from ..generations.model import TOKEN
-from ..register.rights import needed
+from ..register.rights import drain, needed
 from ..register.services import AUTO, SELECTING
 from ..site import Site
+from . import clients as client_pods
 from . import control_plane
+from . import services as fronts
 
 JsonObject = t.Dict[str, t.Any]
 
@@ -29,7 +32,7 @@ def required_access(site: Site, configmap: str, deployment: str) -> list[JsonObj
         *(
             _right(resource, verbs, namespace, group=group)
             for namespace in _vm_namespaces(site)
-            for group, resource, verbs in needed(site.registration, site.plain_clients)
+            for group, resource, verbs in [*needed(site.registration, site.plain_clients), *drain(site.registration)]
         ),
         *(_tokens(site) if site.generation.identity == TOKEN else _secrets(site)),
         # mesh_policy
@@ -58,7 +61,7 @@ def _exposure(site: Site) -> list[JsonObject]:
         *(_right("services", ["get", "create", "patch", "delete"], namespace) for namespace in namespaces),
         # A load balancer's status, which no controller writes here.
         *(
-            {**_right("services", ["patch"], namespace), "subresource": "status"}
+            _right("services/status", ["patch"], namespace)
             for namespace in namespaces
             if site.exposure_backend != EXTERNAL_IPS
         ),
@@ -99,13 +102,14 @@ def _tokens(site: Site) -> list[JsonObject]:
         *(
             _right("workloadgroups", ["get", "list"], namespace, group="networking.istio.io")
             for namespace in _own_namespaces(site)
+            if site.registration == AUTO
         ),
         *(
             right
             for namespace, account in _identities(site)
             for right in (
                 _right("serviceaccounts", ["get"], namespace, account),
-                {**_right("serviceaccounts", ["create"], namespace, account), "subresource": "token"},
+                _right("serviceaccounts/token", ["create"], namespace, account),
             )
         ),
     ]
@@ -116,11 +120,11 @@ def _verification(site: Site) -> list[JsonObject]:
     pods = [site.client, *([site.plain_client] if site.plain_client and site.plain_clients else [])]
     clients = sorted({str(client.get("namespace") or "default") for client in pods})
     tokens = site.generation.identity == TOKEN
-    entries = _own_namespaces(site) if tokens else []
+    entries = _vm_namespaces(site) if tokens and site.registration in SELECTING else []
     policies = sorted({site.istio_namespace, *_vm_namespaces(site)}) if tokens and site.plain_clients else []
     return [
         *(_right("pods", ["get", "list"], client) for client in clients),
-        *({**_right("pods", ["get", "create"], client), "subresource": "exec"} for client in clients),
+        *(_right("pods/exec", ["get", "create"], client) for client in clients),
         *(_right("workloadentries", ["list"], namespace, group="networking.istio.io") for namespace in entries),
         *(_right("peerauthentications", ["list"], namespace, group="security.istio.io") for namespace in policies),
     ]
@@ -145,14 +149,34 @@ def required_objects(site: Site, configmap: str, deployment: str) -> list[JsonOb
 
 def required_documents(site: Site) -> list[JsonObject]:
     """What is read before the first change."""
-    return control_plane.documents(site, _own_namespaces(site))
+    own = control_plane.documents(site, _own_namespaces(site))
+    return [*own, *fronts.documents(site), *client_pods.documents(site)]
+
+
+def required_exposure(site: Site, adopt: bool) -> JsonObject | None:
+    """What the API server is asked to take, without effect; None where the variables are not good for it."""
+    needed = {"mesh_vip", "mesh_exposure_backend", "mesh_exposed_services", "mesh_control_plane"}
+    if needed & {problem.variable for problem in site.problems}:
+        return None
+    try:
+        services = site.exposed_services()
+    except MeshError:
+        return None
+    return {"vip": site.vip, "services": services, "backend": site.exposure_backend, "adopt": adopt}
+
+
+def backend(site: Site, cluster: t.Mapping[str, t.Any]) -> str:
+    """How the nodes are made to accept the virtual address, as far as that can be told."""
+    version = str(cluster.get("version") or "")
+    return site.exposure_backend if site.exposure_backend != BY_VERSION or not version else choose(BY_VERSION, version)
 
 
 def cluster_findings(site: Site, cluster: t.Mapping[str, t.Any]) -> list[str]:
     if not cluster:
         return []
     if "reachable" not in cluster:
-        return [f"control node: the Kubernetes API cannot be asked: {cluster.get('msg')}"]
+        reason = cluster.get("msg") or "the module kube_access_info ended without saying why. Run again with -vvv."
+        return [f"control node: the Kubernetes API cannot be asked: {reason}"]
     if not cluster.get("reachable"):
         return [f"mesh_kubeconfig: {site.kubeconfig or 'not set, so the default is used'}: {cluster.get('error')}"]
     found = [_denied(item) for item in cluster.get("denied") or []]
@@ -165,7 +189,28 @@ def cluster_findings(site: Site, cluster: t.Mapping[str, t.Any]) -> list[str]:
             f"{item['kind']} {item['name']} in namespace {item['namespace']}: it may be missing, the user of "
             f"mesh_kubeconfig may not look. If it is missing: {_remedy(site, item)}"
         )
-    return [*found, *control_plane.findings(site, cluster.get("documents") or []), *_elsewhere(site)]
+    found += _exposed(site, cluster)
+    read = cluster.get("documents") or []
+    documents = (control_plane, fronts, client_pods)
+    return [*found, *(line for part in documents for line in part.findings(site, read)), *_elsewhere(site)]
+
+
+def _exposed(site: Site, cluster: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What would be in the way of the exposed Services: admission, or another controller."""
+    way = backend(site, cluster)
+    refused = str(cluster.get("refused") or "")
+    if refused:
+        other = choose(BY_VERSION, str(cluster.get("version") or "")) == LOAD_BALANCER and way == EXTERNAL_IPS
+        hint = f" Or set mesh_exposure_backend: {LOAD_BALANCER}, which needs no external addresses." if other else ""
+        yield f"mesh_exposure_backend: with {way}, the cluster would not take the exposed Services. {refused}{hint}"
+    for item in (cluster.get("claimed") or []) if way == LOAD_BALANCER else []:
+        where = f"-n {item['namespace']} patch service {item['name']} --subresource=status --type merge"
+        status = f'{{"status":{{"loadBalancer":{{"ingress":[{{"ip":"{site.vip}","ipMode":"VIP"}}]}}}}}}'
+        yield (
+            f"Service {item['name']} in namespace {item['namespace']}: {', '.join(item['managers'])} says to be its "
+            f"load balancer, at {', '.join(item['addresses'])}. Have that controller serve its own loadBalancerClass "
+            f"only, then: kubectl {where} -p '{status}'; or set mesh_exposure_backend: {EXTERNAL_IPS}."
+        )
 
 
 def _elsewhere(site: Site) -> t.Iterator[str]:
@@ -181,7 +226,9 @@ def _elsewhere(site: Site) -> t.Iterator[str]:
 
 
 def _right(resource: str, verbs: list[str], namespace: str = "", name: str = "", group: str = "") -> JsonObject:
-    return {"resource": resource, "verbs": verbs, "namespace": namespace, "name": name, "group": group}
+    kind, _slash, subresource = resource.partition("/")
+    found = {"resource": kind, "verbs": verbs, "namespace": namespace, "name": name, "group": group}
+    return {**found, "subresource": subresource} if subresource else found
 
 
 def _vm_namespaces(site: Site) -> list[str]:

@@ -13,6 +13,7 @@ from ..bootstrap.errors import BootstrapError
 from ..errors import MeshError
 from ..exposure.istiod import NETWORK_LABEL, REVISION_LABEL
 from ..generations.model import TOKEN
+from ..register.services import AUTO
 from ..site import Site
 
 JsonObject = t.Dict[str, t.Any]
@@ -29,7 +30,7 @@ def documents(site: Site, namespaces: t.Sequence[str]) -> list[JsonObject]:
         *asked,
         _document("ConfigMap", where, _named(site, site.generation.mesh_configmap), [istiod.MESH_KEY]),
         _document("ConfigMap", where, _named(site, "istio-sidecar-injector"), [istiod.VALUES_KEY]),
-        *(_document("WorkloadGroup", namespace) for namespace in namespaces),
+        *(_document("WorkloadGroup", namespace) for namespace in namespaces if site.registration == AUTO),
         *([_document("Namespace", "", where)] if site.vm_to_pods else []),
     ]
 

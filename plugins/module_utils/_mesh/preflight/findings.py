@@ -9,26 +9,30 @@ import typing as t
 
 from ..networks import address
 from ..site import Site
-from .cluster import cluster_findings
+from . import become
+from .cluster import backend, cluster_findings
+from .directors import director_findings
 from .hosts import Looks, Rules, host_findings
+from .skew import findings as skew_findings
 
 
 def findings(site: Site, looks: Looks, cluster: t.Mapping[str, t.Any], rules: Rules) -> list[str]:
     """Everything that would make the run fail, each line once, the site's variables first."""
     variables = [problem.text for problem in site.problems]
-    return list(
-        dict.fromkeys(
-            [*variables, *_groups(site), *host_findings(site, looks, rules), *cluster_findings(site, cluster)]
-        )
-    )
+    hosts = [
+        *become.findings(looks),
+        *host_findings(site, looks, rules, backend(site, cluster)),
+        *director_findings(site, looks, rules),
+        *skew_findings(site, looks, cluster.get("documents") or []),
+    ]
+    return list(dict.fromkeys([*variables, *_groups(site), *hosts, *cluster_findings(site, cluster)]))
 
 
 def _groups(site: Site) -> t.Iterator[str]:
     """Hosts of the inventory that exclude each other, and groups that lack one."""
     directors, nodes = list(site.directors), list(site.nodes)
-    if len(directors) != 1:
-        has = ", ".join(directors) if directors else "no hosts"
-        yield f"inventory group director: it has {has}. Put exactly one host in it."
+    if not directors:
+        yield "inventory group director: it has no hosts. Put one host in it, or several that take each other's place."
     if not nodes:
         yield (
             "inventory group k8s_nodes: it has no hosts. Put the nodes in it that shall take the forwarded connections."
@@ -47,7 +51,7 @@ def _addresses(site: Site) -> t.Iterator[str]:
     for name, host in site.hosts.items():
         own = address(host.address)
         if own is None:
-            yield f"{name}: its address {host.address!r} is not an IPv4 address. Set ansible_host to its address."
+            yield f"{name}: its address {host.address!r} {_unfit(host.address)}"
             continue
         if vip is not None and own == vip:
             yield (
@@ -60,6 +64,15 @@ def _addresses(site: Site) -> t.Iterator[str]:
                 f"inventory group director: {other} and {name} have the same address {own}, so the director would be "
                 "a node or VM as well. Use a machine of its own as director."
             )
+
+
+def _unfit(value: str) -> str:
+    if ":" in value:
+        return (
+            "is an IPv6 address, and the site is one of IPv4: the director forwards IPv4 only. Give the host an IPv4 "
+            "address, and set mesh_vm_address or ansible_host to it."
+        )
+    return "is not an IPv4 address. Set ansible_host to its address."
 
 
 def _group(site: Site, name: str) -> str:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
+from ..exposure.backends import EXTERNAL_IPS, LOAD_BALANCER
 from ..networks import address
 from ..register.hosts import registrations
 from ..register.model import RegistrationError, parse_address
-from ..sidecar.package import Offer, refusal
+from ..sidecar.package import Offer, is_url, refusal
 from ..site import Site, Vm
+from ..unseen import Look, unreachable, unseen
+from . import become
 
-Look = t.Mapping[str, t.Any]
 Looks = t.Mapping[str, Look]
 """By host, for those that the run is about: the result of M(mesh.expansion.preflight_look)."""
 
@@ -29,6 +31,8 @@ _ARCHITECTURES = {
     "riscv64": "riscv64",
 }
 _OLDEST_PYTHON = (3, 9)
+# By more than this, certificates are not valid yet, or not any more, on one side.
+_CLOCK_SECONDS = 60
 
 
 class Rules(t.NamedTuple):
@@ -38,35 +42,37 @@ class Rules(t.NamedTuple):
     supported_os: t.Mapping[str, str]
     # The role real_server may set arp_ignore and arp_announce.
     manage_arp: bool = False
+    # Of VRRP among directors; 0 is the virtual address's last byte.
+    router_id: int = 0
+    # The role director may replace a configuration of keepalived.
+    takeover: bool = False
 
 
-def host_findings(site: Site, looks: Looks, rules: Rules) -> t.Iterator[str]:
+def host_findings(site: Site, looks: Looks, rules: Rules, backend: str = "") -> t.Iterator[str]:
+    """C(backend) is how the nodes are made to accept the virtual address, if that is known."""
     for name, look in looks.items():
         if name in site.vms:
             yield from _vm_services(site.vms[name])
+            yield from _vm_checksum(site.packages.get(name, ""), look)
         if "system" not in look:
-            yield _unseen(name, look)
+            # Of directors, one that is reached is enough: the end of the run says that the other one was not.
+            hidden = unreachable(look) and name in site.directors and _any_director(site, looks)
+            # Of passwords one line speaks for all hosts.
+            if not hidden and become.password(look) is None:
+                yield unseen(name, look)
             continue
         yield from _system(name, look["system"])
-        if name in site.directors:
-            yield from _director(site, name, look)
+        if name not in site.directors:
+            yield from clock(name, look, "certificates would be taken for not yet or no longer valid")
         if name in site.nodes:
             yield from _node(site, name, look, rules)
+            yield from _external_ips(name, look, backend)
         if name in site.vms:
             yield from _vm(site, site.vms[name], look, rules)
 
 
-def _unseen(name: str, look: Look) -> str:
-    reason = str(look.get("msg") or "no reason given").strip()
-    if look.get("unreachable") or not look:
-        return (
-            f"{name}: it cannot be reached ({reason}). Check ansible_host, the SSH key and the user, or "
-            "take it out of the inventory."
-        )
-    return (
-        f"{name}: it could not be looked at ({reason}). "
-        "Run as root (become), with Python 3.9 or later in ansible_python_interpreter."
-    )
+def _any_director(site: Site, looks: Looks) -> bool:
+    return any("system" in looks.get(name, {}) for name in site.directors)
 
 
 def _system(name: str, system: Look) -> t.Iterator[str]:
@@ -82,26 +88,22 @@ def _system(name: str, system: Look) -> t.Iterator[str]:
         )
 
 
-def _director(site: Site, name: str, look: Look) -> t.Iterator[str]:
-    if not look["ip_vs"]["usable"]:
+def clock(name: str, look: Look, harm: str) -> t.Iterator[str]:
+    ahead = float(look.get("clock") or 0)
+    if abs(ahead) > _CLOCK_SECONDS:
+        direction = "ahead of" if ahead > 0 else "behind"
         yield (
-            f"{name}: the kernel module ip_vs cannot be loaded ({look['ip_vs']['error'] or 'modprobe failed'}). "
-            "Install the kernel's full module package, or use a host (not a container) whose kernel has ip_vs."
+            f"{name}: its clock is {abs(ahead):.0f} s {direction} the control node's, and {harm}. "
+            "Have both follow a time server (timedatectl set-ntp true)."
         )
-    probe = look.get("probe")
-    if probe is None:
-        return
-    if probe["error"]:
-        yield f"{name}: it could not be probed whether {site.vip} is free: {probe['error']}"
-    elif not probe["interface"]:
+
+
+def _external_ips(name: str, look: Look, backend: str) -> t.Iterator[str]:
+    if backend == EXTERNAL_IPS and look.get("external_ips") is False:
         yield (
-            f"mesh_vip: {site.vip} is in no subnet of the director {name}, so no neighbour would find it there. "
-            "Choose a free address in one of the director's subnets."
-        )
-    if probe["answered_by"]:
-        yield (
-            f"mesh_vip: {site.vip} is answered by another host, hardware address {', '.join(probe['answered_by'])}, "
-            f"seen from {name} on {probe['interface']}. Choose a free address, or take it off that host."
+            f"{name}: kube-proxy ignores the external addresses of Services (feature gate AllowServiceExternalIPs is "
+            "off), so nothing would answer there on the virtual address. Set mesh_exposure_backend: "
+            f"{LOAD_BALANCER}, or switch the gate on."
         )
 
 
@@ -155,6 +157,14 @@ def _vm_services(vm: Vm) -> t.Iterator[str]:
             parse_address(vm.address, f"{vm.name}: mesh_vm_address")
         except RegistrationError as exc:
             yield str(exc)
+
+
+def _vm_checksum(source: str, look: Look) -> t.Iterator[str]:
+    if is_url(source) and "checksum" in look and not look["checksum"]:
+        yield (
+            f"mesh_sidecar_checksum: not set, and the sidecar package comes from the URL {source}. Set it to sha256: "
+            "and its value or the URL of a checksum file."
+        )
 
 
 def _vm_package(name: str, look: Look) -> t.Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ... import _options
 from ..._host import change, transaction
 from ..._host.addresses import parse
 from ..._host.errors import HostError
@@ -34,7 +35,13 @@ def spec() -> dict[str, t.Any]:
     }
 
 
+_KINDS = {"proxy_url": _options.URL, "interface": _options.INTERFACE, "clients": _options.HOST}
+
+
 def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
+    wrong = _options.wrong(params, _KINDS, "real_server_")
+    if wrong:
+        raise HostError(" ".join(wrong))
     return Wanted(**{**{name: params[name] for name in spec()}, "vip": parse(params["vip"], "vip")})
 
 

@@ -5,8 +5,9 @@
 
 All VMs of a group are alike, so they serve the same Services on the same ports; others get a group of their own. Which
 VMs are members is recorded on the group, which goes with the last of them. An entry that istiod wrote is istiod's: it
-removes it ten seconds after the VM's sidecar has gone. While a sidecar is connected its group stays, because without
-the group it could not connect again. Private to the collection.
+removes it ten seconds after the VM's sidecar has gone. But it makes an entry of its group once, and never looks at the
+group again: what changes there is written into the entries here. While a sidecar is connected its group stays, because
+without the group it could not connect again. Private to the collection.
 """
 
 from __future__ import annotations
@@ -84,17 +85,14 @@ def plan_groups(
     operations: list[Operation] = []
     warnings: list[str] = []
     stays: list[str] = []
+    made = _by_group(entries)
     for name in dict.fromkeys((*new, *old)):
         where = f"WorkloadGroup {namespace}/{name}"
         members = {address: shares for address, shares in new.get(name, {}).items() if shares}
         services = tuple(
             dict.fromkeys(s for vms in (members, old.get(name, {})) for item in vms.values() for s in item)
         )
-        connected = sorted(
-            address_of(body)
-            for body in entries.values()
-            if (body["metadata"].get("annotations") or {}).get(GROUP_ANNOTATION) == name and _connected(body)
-        )
+        connected = sorted(address_of(body) for body in made.get(name, []) if _connected(body))
         if not members and connected and name in groups:
             stays.append(
                 f"{where} stays: {', '.join(connected)} still connected to istiod as members of it. Stop their "
@@ -102,11 +100,22 @@ def plan_groups(
             )
             continue
         shape = _shape(where, members, touched, warnings) if members else {}
+        # The entries first: as long as the group says what was before, a run that was cut is made up for.
+        operations += _renewed(made.get(name, []), name, members, old.get(name, {}), shape, services)
         body = _body(namespace, name, groups.get(name), old.get(name, {}), members, shape, probes)
         found = operation("WorkloadGroup", groups.get(name), body, services)
         if found:
             operations.append(found)
     return Outcome(operations, warnings, stays)
+
+
+def _by_group(entries: Entries) -> dict[str, list[JsonObject]]:
+    """The entries that istiod made of each group."""
+    found: dict[str, list[JsonObject]] = {}
+    for body in entries.values():
+        if is_registered(body):
+            found.setdefault(body["metadata"]["annotations"][GROUP_ANNOTATION], []).append(body)
+    return found
 
 
 def _connected(body: JsonObject) -> bool:
@@ -178,6 +187,49 @@ def _body(
     _put_probe(spec, actual, record, name, probes)
     annotate(body, RECORD_ANNOTATION, compact(record))
     return body
+
+
+def _renewed(
+    made: t.Sequence[JsonObject], name: str, members: ByVm, old: ByVm, shape: Shares, services: tuple[str, ...]
+) -> t.Iterator[Operation]:
+    """The members' entries as istiod would make them of the group now, but for the account: that of an entry is the one
+    that its sidecar has shown."""
+    if not old or not shape:
+        return
+    # Any of them: the members of a group are alike.
+    before, now = merge(name, list(old.values())[0]), merge(name, shape)
+    for body in made:
+        if address_of(body) in members:
+            found = operation("WorkloadEntry", body, _entry(body, before, now), services)
+            if found:
+                yield found
+
+
+def _entry(actual: JsonObject, before: Workload, now: Workload) -> JsonObject:
+    body = base("", "", actual, flat=True)
+    spec, metadata = body["spec"], body["metadata"]
+    for place, key, old, new in (
+        (spec, "ports", before.ports, now.ports),
+        (spec, "labels", before.labels, now.labels),
+        (metadata, "labels", before.labels, now.labels),
+    ):
+        found = _exchanged(place.get(key), old, new)
+        if found or key in place:
+            place[key] = found
+    for key in ("network", "locality", "weight"):
+        former, wanted = before.fields.get(key), now.fields.get(key)
+        if wanted is not None:
+            spec[key] = wanted
+        elif former is not None and spec.get(key) == former:
+            del spec[key]
+    return body
+
+
+def _exchanged(
+    held: t.Mapping[str, t.Any] | None, before: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    left = {key: value for key, value in (held or {}).items() if key in now or before.get(key) != value}
+    return {**left, **now}
 
 
 def _put_probe(

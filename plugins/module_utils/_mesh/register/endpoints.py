@@ -88,7 +88,8 @@ def plan_carrier(
 ) -> list[Operation]:
     """The Endpoints alone, while VMs move to or from another backend."""
     old = members(registration, endpoints)
-    body = _endpoints_body(registration, endpoints, old, new, foreign_entries(endpoints, old) | _entries(new))
+    wanted = foreign_entries(endpoints, old) | _entries(new, _resting(endpoints, old))
+    body = _endpoints_body(registration, endpoints, old, new, wanted)
     gone = [address for address in old if address not in new and address in staying]
     found = operation("Endpoints", endpoints, body, (registration.name,), bool(gone))
     return [found] if found else []
@@ -99,11 +100,24 @@ def members(registration: Registration, endpoints: JsonObject | None) -> Record:
 
 
 def foreign_entries(endpoints: JsonObject | None, old: Record) -> set[Entry]:
-    return unpack((endpoints or {}).get("subsets")) - _entries(old)
+    return unpack((endpoints or {}).get("subsets")) - _entries(old, _resting(endpoints, old))
 
 
-def _entries(record: Record) -> set[Entry]:
-    return {entry(item.address, port) for item in record.values() for port in item.ports}
+def _resting(endpoints: JsonObject | None, old: Record) -> set[str]:
+    """VMs of ours that are drained."""
+    return {
+        item.ip
+        for item in unpack((endpoints or {}).get("subsets"))
+        if not item.ready and item.ip in old and any(item.serves(port) for port in old[item.ip].ports)
+    }
+
+
+def _entries(record: Record, resting: set[str]) -> set[Entry]:
+    return {
+        entry(item.address, port)._replace(ready=item.address not in resting)
+        for item in record.values()
+        for port in item.ports
+    }
 
 
 def _build(
@@ -115,7 +129,7 @@ def _build(
     warnings: list[str],
 ) -> Plan:
     foreign = foreign_entries(endpoints, old)
-    entries = foreign | _entries(new)
+    entries = foreign | _entries(new, _resting(endpoints, old))
     wanted_endpoints = _endpoints_body(registration, endpoints, old, new, entries)
     wanted_service = _service_body(registration, service, old, new, foreign, keep=bool(entries))
     changes = [("Endpoints", endpoints, wanted_endpoints), ("Service", service, wanted_service)]

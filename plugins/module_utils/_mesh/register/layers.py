@@ -55,6 +55,8 @@ class Wish(t.NamedTuple):
     purge: bool = False
     # Whether ServiceAccounts are made that are missing.
     accounts: bool = True
+    # Only what sidecars need before they connect.
+    prepare: bool = False
 
 
 class Recorded(t.NamedTuple):
@@ -163,9 +165,22 @@ def _wanted(item: Registration, old: dict[str, Record], wish: Wish, entries: Fou
                 f"for {vm.host}."
             )
         wanted[vm.address] = vm
+    warnings += _moved(item, wanted)
     if wish.backend in SELECTING:
         return wanted
     return {address: vm.plain() for address, vm in wanted.items()}
+
+
+def _moved(item: Registration, wanted: Record) -> t.Iterator[str]:
+    """Addresses that a VM of the batch had before."""
+    now = {vm.host: vm.address for vm in item.endpoints if vm.host}
+    listed = {vm.address for vm in item.endpoints}
+    for address, vm in wanted.items():
+        if address not in listed and vm.host in now:
+            yield (
+                f"{vm.host} is behind Service {item.label} with {now[vm.host]}, and also with {address}, from an "
+                "earlier run. If that is no address of it any more, run for all VMs with registration_purge: true."
+            )
 
 
 def _held(backend: str, old: t.Mapping[str, Record], known: Recorded) -> set[str]:

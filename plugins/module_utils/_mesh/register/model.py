@@ -126,13 +126,9 @@ def parse_registrations(
     for item in raw:
         namespace, name = str(item.get("namespace") or "default"), str(item.get("name") or "")
         where = f"Service {namespace}/{name}"
-        if not _SERVICE_NAME.fullmatch(name):
-            raise RegistrationError(
-                f"{where}: {name!r} is not a valid Service name. "
-                "Use lower-case letters, digits and '-', beginning with a letter, 63 characters at most."
-            )
-        if not _DNS_LABEL.fullmatch(namespace):
-            raise RegistrationError(f"{where}: {namespace!r} is not a valid namespace name.")
+        wrong = wrong_names(name, namespace, where)
+        if wrong:
+            raise RegistrationError(" ".join(wrong))
         ports = tuple(parse_port(port, where) for port in item.get("ports") or [])
         if ports_required and not ports:
             raise RegistrationError(f"{where}: no ports given. Add at least one, for example http:9080.")
@@ -153,6 +149,21 @@ def parse_registrations(
     for registration in batch:
         _check_port_names(registration)
     return batch
+
+
+def wrong_names(name: str, namespace: str, where: str) -> list[str]:
+    """What is wrong with the names of a Service and its namespace."""
+    found = []
+    if not _SERVICE_NAME.fullmatch(name):
+        found.append(
+            f"{where}: {name!r} is not a valid Service name. "
+            "Use lower-case letters, digits and '-', beginning with a letter, 63 characters at most."
+        )
+    if not _DNS_LABEL.fullmatch(namespace):
+        found.append(
+            f"{where}: {namespace!r} is not a valid namespace name. Use lower-case letters, digits and '-', 63 at most."
+        )
+    return found
 
 
 def _parse_given(item: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:

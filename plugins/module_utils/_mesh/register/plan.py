@@ -82,6 +82,9 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
     made, unused = _accounts(namespace, world, members, wish, known)
     pending = _pending(members, wish, known)
     operations = [*made, *(item for found in by_service.values() for item in found), *unused]
+    if wish.prepare and wish.backend != AUTO:
+        # A token needs its account; a VM gets requests once its sidecar is there.
+        operations, stays, pending = made, [], {}
     return Round(
         operations,
         list(dict.fromkeys([*warnings, *groups.warnings])),
@@ -172,6 +175,9 @@ def _probes(members: t.Sequence[Member], where: t.Mapping[str, str]) -> dict[str
         own = {vm.address: vm.probe for vm in item.registration.endpoints}
         for address in [address for address in item.wanted if address in where]:
             group, probe = where[address], own.get(address) or item.registration.probe
+            if address not in own and not probe:
+                # Of a VM that this run is not about nothing is known.
+                continue
             before = found.get(group)
             if before and probe and before != probe:
                 raise RegistrationError(

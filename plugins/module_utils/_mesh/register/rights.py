@@ -17,13 +17,20 @@ _ISTIO = "networking.istio.io"
 _DISCOVERY = "discovery.k8s.io"
 
 
+def drain(backend: str) -> list[Right]:
+    """What it takes beyond that to drain VMs, as leave.yml does."""
+    # What istiod holds to be a VM's health.
+    return [(_ISTIO, "workloadentries/status", ["update"])] if backend == AUTO else []
+
+
 def needed(backend: str, plain_clients: bool) -> list[Right]:
     services: Right = ("", "services", ["get", "list", *_WRITE])
     if backend == ENDPOINTS:
         return [services, ("", "endpoints", ["get", "list", *_WRITE])]
     if backend == SLICES:
         return [services, (_DISCOVERY, "endpointslices", ["list", *_WRITE])]
-    entries = {ENTRIES: ["list", *_WRITE], AUTO: ["list"]}[backend]
+    # Those of istiod take over what changes in their group.
+    entries = {ENTRIES: ["list", *_WRITE], AUTO: ["list", "update"]}[backend]
     return [
         services,
         (_ISTIO, "workloadentries", entries),

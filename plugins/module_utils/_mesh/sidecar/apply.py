@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import time
 import typing as t
 
 from ..._host import change, commands, footprint, guard, packages, paths
-from ..._host.change import Operation
+from ..._host.change import Operation, Unit
 from ..._host.errors import HostError
-from . import chains, layout, look, plan, removal, traces
+from . import chains, layout, look, move, plan, removal, traces
 from .layout import Layout
 from .look import Seen
+from .move import Arrival
 from .plan import Own
 from .settings import Settings
 
@@ -28,6 +31,8 @@ class Outcome(t.NamedTuple):
     diff: list[dict[str, str]]
     # Whether a run has to prove that the host can be reached, lest the old state comes back.
     guarded: bool = False
+    # For how many seconds a sidecar that ran was not to be had, at most.
+    pause: float = 0.0
 
 
 def prepare(made: Layout, check: bool) -> Outcome:
@@ -58,16 +63,22 @@ def present(
     upgraded_from: str,
     check: bool,
     after: t.Callable[[Operation], None] | None = None,
+    arrival: Arrival = move.NOTHING,
 ) -> Outcome:
     """Files, account, units: what the settings say, or what was there before."""
     cut = guard.pending(layout.ROLE) if check else guard.undo_cut(layout.ROLE)
     seen = look.look(settings)
+    if not (seen.former and arrival.package):
+        # Nothing to move from: another package has been installed over it.
+        seen = dataclasses.replace(seen, former=None)
+    elif not check:
+        refuse_without_return(seen.version)
     if not seen.version and not check:
         raise HostError(
             f"The package {layout.PACKAGE} is not installed on this host: run the role mesh.expansion.istio_sidecar, "
             "which fetches and installs it, or install it yourself and run again."
         )
-    operations = plan.plan(seen, settings, restart)
+    operations = plan.plan(seen, settings, restart, arrival)
     steps = [*([CUT] if cut else []), *(str(operation) for operation in operations)]
     changes = plan.changes(operations)
     outcome = Outcome(cut or changes, steps, change.diff(operations, seen.paths))
@@ -78,30 +89,46 @@ def present(
             change.finish(operation)
         return outcome
     traces.keep(settings.layout)
+    begin = time.monotonic()
     change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from, settings.layout), after)
-    return outcome._replace(guarded=True)
+    stops = any(isinstance(item, Unit) and item.action in ("stop", "restart") for item in operations)
+    ran = stops and seen.unit(layout.SIDECAR_UNIT).active
+    return outcome._replace(guarded=True, pause=round(time.monotonic() - begin, 1) if ran else 0.0)
 
 
 def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str, made: Layout) -> guard.Before:
     """What the guard puts back."""
-    was = {path: seen.at(path) for path in change.touched(operations) if path != layout.SHARED_MEMORY}
+    touched = change.touched(operations)
+    was = {path: seen.at(path) for path in touched if path != layout.SHARED_MEMORY}
+    was.update(move.before(touched, seen.former is not None))
     for operation in operations:
         if isinstance(operation, Own):
             was.update({path: seen.foreign[path] for path in operation.paths})
+    # Those of a former sidecar as well.
+    names = list(dict.fromkeys([*(seen.former.units if seen.former else ()), *made.units]))
+    filters = list(dict.fromkeys([*(seen.former.filters if seen.former else ()), *made.filters]))
     units = {
         # A package that lacks the units leaves the links to them.
         name: {
             "active": seen.unit(name).state in _RUNNING,
             "enabled": seen.unit(name).enabled or os.path.lexists(f"{layout.WANTS}/{name}"),
         }
-        for name in made.units
+        for name in names
     }
     # The start script of the unit makes the packet filter rules, and its end leaves them: what was active is started
     # again and makes its own. Until then nothing must be captured.
-    first: list[t.Sequence[str]] = [("systemctl", "stop", *reversed(made.units)), *map(chains.remove, made.filters)]
+    first: list[t.Sequence[str]] = [("systemctl", "stop", *reversed(names)), *map(chains.remove, filters)]
     if upgraded_from and traces.package_version(traces.previous()) == upgraded_from:
-        first.append(install_previous())
+        first.append(move.insist(install_previous()) if seen.former else install_previous())
     return guard.Before(was, units, first)
+
+
+def refuse_without_return(installed: str) -> None:
+    if traces.package_version(traces.previous()) != installed:
+        raise HostError(
+            f"The file of the package {layout.PACKAGE} {installed} is not on this host, so the sidecar that runs could "
+            f"not be put back. Put it into {layout.CACHE}, and run again."
+        )
 
 
 def install_previous() -> tuple[str, ...]:

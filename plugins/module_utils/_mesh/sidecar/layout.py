@@ -24,6 +24,8 @@ CLUSTER_ENV, SIDECAR_ENV = f"{ENV_DIR}/cluster.env", f"{ENV_DIR}/sidecar.env"
 MESH_CONFIG, MESH_CONFIG_LINKED = f"{HOME}/config/mesh", "/etc/istio/config/mesh"
 CERTS = "/etc/certs"
 ROOT_CERT = f"{CERTS}/root-cert.pem"
+# What a VM proves by who it is. The sidecar renews it.
+IDENTITY = (f"{CERTS}/key.pem", f"{CERTS}/cert-chain.pem", ROOT_CERT)
 SECRETS = "/var/run/secrets"
 HOSTS = "/etc/hosts"
 LOGS = "/var/log/istio"
@@ -109,3 +111,12 @@ ONE_AGENT = Layout(
         "getent hosts istiod.{istio_namespace}.svc"
     ),
 )
+LAYOUTS = (AGENT_AND_PROXY, ONE_AGENT)
+# All of them, in the order of their start.
+UNITS = (AGENT_UNIT, SIDECAR_UNIT)
+
+
+def of_units(loaded: t.Collection[str]) -> Layout | None:
+    """That of the package on a host, by the units that it has brought; one may have all units of another."""
+    found = [made for made in LAYOUTS if set(made.units) <= set(loaded)]
+    return max(found, key=lambda made: len(made.units), default=None)

@@ -43,6 +43,8 @@ class Seen:
     envoy: str = ""
     # Whether this host rotates logs.
     rotates: bool = False
+    # The layout of the sidecar that is there, if it is another one than the settings are for.
+    former: Layout | None = None
 
     def at(self, path: str) -> PathState:
         return self.paths.get(path, paths.NOTHING)
@@ -53,22 +55,26 @@ class Seen:
 
 def look(settings: Settings) -> Seen:
     made = settings.layout
-    units = systemd.look(made.units)
+    version = packages.installed().get(layout.PACKAGE, "")
+    units = systemd.look(layout.UNITS)
+    former = layout.of_units([name for name, unit in units.items() if unit.loaded]) if version else None
+    former = None if former == made else former
     files = [*settings.files, layout.LOGROTATE] if made.bootstrapped else made.settings
     seen = {path: paths.read(path) for path in files}
     seen[layout.SHARED_MEMORY] = paths.read(layout.SHARED_MEMORY, content=False)
     account = accounts.exists(layout.USER)
     return Seen(
-        version=packages.installed().get(layout.PACKAGE, ""),
+        version=version,
         account=account,
         address=settings.address or addresses.source_of_route(settings.vip, _ADDRESS),
         paths=seen,
         foreign=foreign_paths(layout.HOME, layout.USER, made.settings) if account else {},
-        units=units,
+        units={name: units[name] for name in units if name in (*made.units, *(former.units if former else ()))},
         newer=newer_settings(units[layout.SIDECAR_UNIT].since, made.settings),
         envoy_runs=runs("envoy"),
         envoy=state_of(made),
         rotates=os.path.isdir(os.path.dirname(layout.LOGROTATE)),
+        former=former,
     )
 
 

@@ -14,8 +14,6 @@ import typing as t
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
-from ansible.module_utils.urls import open_url
-
 from ..._host import commands, versions
 from ..._host.deb_source import inspect
 from . import layout
@@ -77,9 +75,14 @@ def local_offer(source: str, checksum: str) -> Offer:
     algorithm, value = split_checksum(source, checksum)
     path = os.path.expanduser(source)
     again = "check mesh_sidecar_package and mesh_sidecar_checksum"
-    if not os.path.isfile(path):
-        raise SettingsError(f"The sidecar package {source} on the control node does not exist: {again}")
-    found = file_checksum(path, algorithm or "sha256")
+    try:
+        found = file_checksum(path, algorithm or "sha256")
+    except OSError as exc:
+        # Not that it does not exist: who may not look does not know.
+        raise SettingsError(
+            f"The sidecar package {source} on the control node cannot be read: {exc.strerror}. {again.capitalize()}, "
+            "and who may read it"
+        ) from exc
     if value and found != value.strip().lower():
         what = f"has the checksum {found}, not {checksum}"
         raise SettingsError(f"The sidecar package {source} on the control node {what}: {again}")
@@ -96,6 +99,9 @@ def url_offer(source: str, checksum: str, read: t.Callable[[str], str] | None = 
 
 def _read(url: str) -> str:
     try:
+        # Here, since to load it takes a host a tenth of a second.
+        from ansible.module_utils.urls import open_url
+
         with open_url(url, timeout=SECONDS) as answer:
             return str(answer.read(_READ).decode("utf-8", "replace"))
     except (URLError, OSError) as exc:

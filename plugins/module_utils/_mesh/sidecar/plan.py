@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import time
 import typing as t
 
@@ -14,10 +15,15 @@ from ..._host import accounts, paths, systemd
 from ..._host.change import Operation, Put, Reread, Unit
 from ..._host.errors import HostError
 from ..._host.paths import PathState
-from . import layout, look, tracking
+from . import layout, look, move, tracking
 from .layout import Layout
 from .look import Seen
+from .move import Arrival
+from .removal import Uncapture
 from .settings import Settings
+
+# In cluster.env, which the unit's start script reads.
+_NAMES = re.compile(rb"^ISTIO_META_DNS_CAPTURE=['\"]?true", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,12 +75,15 @@ class Await:
         )
 
 
-def plan(seen: Seen, settings: Settings, restart: bool = False) -> list[Operation]:
+def plan(seen: Seen, settings: Settings, restart: bool = False, arrival: Arrival = move.NOTHING) -> list[Operation]:
     """In order. ``restart``: something that is not looked at here has changed, the identity."""
     made = settings.layout
+    moves = seen.former is not None
     files = list(_bootstrapped(seen, settings) if made.bootstrapped else _files(seen, settings))
-    operations: list[Operation] = [*files]
+    operations: list[Operation] = move.leave(seen, settings, arrival) if moves else move.without_identity(made, arrival)
+    operations += files
     restart = restart or any(made.is_setting(put.path) for put in files) or bool(seen.newer) or not seen.version
+    restart = restart or moves
     if seen.foreign:
         operations.append(Own(tuple(seen.foreign)))
     if restart:
@@ -86,7 +95,11 @@ def plan(seen: Seen, settings: Settings, restart: bool = False) -> list[Operatio
         # file, and would not start.
         operations.append(Put(layout.SHARED_MEMORY, paths.NOTHING))
     # Only the first rules of all cut what is there, and they come with the unit.
-    captures = made.bootstrapped and not seen.unit(layout.SIDECAR_UNIT).active
+    captures = made.bootstrapped and (moves or not seen.unit(layout.SIDECAR_UNIT).active)
+    if restart and made.bootstrapped and _captures_names(seen) and not _captures_names(seen, files):
+        # The start script takes out the rules that its settings of now would have made, and those of names stay.
+        operations += map(Uncapture, made.filters)
+        captures = True
     if captures:
         operations.append(tracking.Track(made.filters))
     if restart:
@@ -98,6 +111,12 @@ def plan(seen: Seen, settings: Settings, restart: bool = False) -> list[Operatio
     if captures:
         operations.append(tracking.Untrack(made.filters))
     return operations
+
+
+def _captures_names(seen: Seen, files: t.Sequence[Put] = ()) -> bool:
+    """Whether DNS queries are captured, by the settings that are there, or by those that will be."""
+    will = {put.path: put.wanted for put in files}
+    return bool(_NAMES.search(will.get(layout.CLUSTER_ENV, seen.at(layout.CLUSTER_ENV)).content or b""))
 
 
 def _files(seen: Seen, settings: Settings) -> t.Iterator[Put]:

@@ -14,6 +14,7 @@ from ..._host import accounts, commands, paths, systemd
 from ..._host.change import Operation, Program, Put, Reread, Unit
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
+from ..._host.transaction import RemoveEmpty
 from ..bootstrap import hosts
 from . import chains, layout, traces
 
@@ -126,6 +127,15 @@ def _hosts_back(was: Footprint) -> Put | None:
     return Put(path, before if same else dataclasses.replace(now, content=content, mtime=0))
 
 
+def _programs(now: PathState, before: PathState) -> list[Operation]:
+    """dpkg takes a directory that its last package leaves empty: on a host that had it, it comes back; on one that had
+    none, none is left unless somebody else uses it by now."""
+    kept = now if now.kind == paths.DIRECTORY else before
+    if before.kind == paths.DIRECTORY:
+        return [Put(layout.PROGRAMS, kept)]
+    return [RemoveEmpty(layout.PROGRAMS)] if now.kind == paths.DIRECTORY else []
+
+
 def plan(found: Present, was: Footprint) -> list[Operation]:
     """In order: nothing runs, nothing is captured, then what they are made of goes."""
     operations: list[Operation] = []
@@ -138,9 +148,7 @@ def plan(found: Present, was: Footprint) -> list[Operation]:
     if found.traces and layout.PACKAGE not in was.packages:
         operations.append(Purge())
     operations.append(PurgeUnneeded(was.packages))
-    if found.programs.kind == paths.DIRECTORY:
-        # dpkg takes a directory that its last package leaves empty.
-        operations.append(Put(layout.PROGRAMS, found.programs))
+    operations += _programs(found.programs, was.paths.get(layout.PROGRAMS, found.programs))
     operations += [Put(path, paths.NOTHING) for path in found.paths]
     if found.account and not was.accounts.get(layout.USER, False):
         operations.append(Program(("userdel", layout.USER)))

@@ -9,6 +9,7 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from ... import _options
 from ..._host.paths import PathState
 from .. import generations
 from ..errors import MeshError
@@ -18,6 +19,13 @@ from .bootstrap import BootstrapError
 from .layout import Layout
 
 _ROLE_PREFIX = "istio_sidecar_"
+# Of the options, whatever else the generation makes of them.
+_KINDS = {
+    "istio_namespace": _options.NAMESPACE,
+    "namespace": _options.NAMESPACE,
+    "management_ports": _options.PORT,
+    "timeout": _options.TIMEOUT,
+}
 
 
 class SettingsError(MeshError):
@@ -33,7 +41,8 @@ class Settings:
     """All that the files on the VM are made from, except the address that a route may give."""
 
     vip: str
-    service_cidr: str
+    # Of a layout that is bootstrapped nothing is made from it.
+    service_cidr: str = ""
     istio_namespace: str = "istio-system"
     control_plane_auth: str = "MUTUAL_TLS"
     namespace: str = "default"
@@ -50,6 +59,9 @@ class Settings:
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
         """Everything that is wrong is found here, before anything is looked at."""
+        wrong = _options.wrong(options, _KINDS, _ROLE_PREFIX)
+        if wrong:
+            raise SettingsError(" ".join(wrong))
         made = cls(**{**given(cls, options), "layout": layout_of(options), "files": _files(options.get("files") or [])})
         made.check()
         return made
@@ -60,16 +72,15 @@ class Settings:
         except ValueError:
             remedy = "Set it (mesh_vip) to the virtual IP of the control plane"
             raise refuse("vip", self.vip, "it is not an IP address", remedy) from None
-        self.cluster_env()
-        self.sidecar_env(self.address or vip)
-        if self.timeout < 1:
-            raise refuse("timeout", self.timeout, "Envoy needs some time", "Set it to a number of seconds from 1 on")
-
-    def cluster_env(self) -> dict[str, str]:
-        """The content of cluster.env: what the VM must know about the cluster."""
         if self.control_plane_auth not in bootstrap.CONTROL_PLANE_AUTH:
             remedy = f"Set it (mesh_control_plane_auth) to one of {', '.join(bootstrap.CONTROL_PLANE_AUTH)}"
             raise refuse("control_plane_auth", self.control_plane_auth, "there is no such way", remedy)
+        if self.service_cidr or not self.layout.bootstrapped:
+            self.cluster_env()
+        self.sidecar_env(self.address or vip)
+
+    def cluster_env(self) -> dict[str, str]:
+        """The content of cluster.env: what the VM must know about the cluster."""
         try:
             return bootstrap.cluster_env(self.service_cidr, self.istio_namespace, self.control_plane_auth)
         except BootstrapError as exc:

@@ -65,7 +65,9 @@ def take(made: Layout) -> Footprint:
         packages=tuple(packages.installed()),
         accounts={layout.USER: accounts.exists(layout.USER)},
     )
-    return extend(was, made)
+    whole = extend(was, made)
+    # The package brings it to a host that has none.
+    return dataclasses.replace(whole, paths={**whole.paths, layout.PROGRAMS: paths.read(layout.PROGRAMS)})
 
 
 def extend(was: Footprint, made: Layout) -> Footprint:
@@ -119,16 +121,20 @@ def package_version(path: str) -> str:
 
 def keep_package(installed: str) -> bool:
     """Keep the file of the installed package, which the next one may replace; whether it had to be."""
-    if not installed or package_version(previous()) == installed:
+    path = file_of(installed)
+    if path in ("", previous()):
         return False
-    for path in sorted(glob.glob(f"{layout.CACHE}/*.deb")):
-        if package_version(path) == installed:
-            paths.put(previous(), paths.NOTHING)
-            # A second name costs no space, and stays when the first gets another content by renaming.
-            try:
-                os.link(path, previous())
-            except OSError:
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.copyfile(path, previous())
-            return True
-    return False
+    paths.put(previous(), paths.NOTHING)
+    # A second name costs no space, and stays when the first gets another content by renaming.
+    try:
+        os.link(path, previous())
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(path, previous())
+    return True
+
+
+def file_of(installed: str) -> str:
+    """Where the file of the installed package is on this host; empty when it is nowhere."""
+    places = [previous(), *sorted(glob.glob(f"{layout.CACHE}/*.deb"))]
+    return next((path for path in places if package_version(path) == installed), "") if installed else ""

@@ -43,7 +43,8 @@ def run(folder: pathlib.Path, **options: object) -> str:
 def test_a_package_that_is_not_there(tmp_path: pathlib.Path) -> None:
     said = run(tmp_path, package=str(tmp_path / "x.deb"))
     assert (
-        f"The sidecar package {tmp_path}/x.deb on the control node does not exist: check mesh_sidecar_package" in said
+        f"The sidecar package {tmp_path}/x.deb on the control node cannot be read: No such file or directory. Check"
+        in said
     )
 
 

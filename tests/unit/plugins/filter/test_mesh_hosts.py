@@ -13,6 +13,10 @@ def test_the_groups_in_order() -> None:
     assert mesh_hosts(GROUPS, ["vms", "director"]) == "vms:director"
 
 
+def test_groups_that_need_not_be_there() -> None:
+    assert mesh_hosts(GROUPS, ["director"], ["k8s_nodes", "vms"]) == "director:vms"
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [

@@ -9,7 +9,7 @@ import io
 import tarfile
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._host import deb_source
+from ansible_collections.mesh.expansion.plugins.module_utils._host import commands, deb_source
 from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import answering_mac, probe_frame
 from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import (
     DebCompressionError,
@@ -122,6 +122,51 @@ def test_the_package_that_no_older_one_may_replace(monkeypatch, kinds, allow_dow
     assert preflight_look.look(kinds, "", "", allow_downgrade).get("installed") == version
 
 
+def test_the_clock_is_compared_with_the_control_node_s(monkeypatch):
+    monkeypatch.setattr(preflight_look.system, "facts", dict)
+    monkeypatch.setattr(preflight_look.time, "time", lambda: 1000.04)
+    assert preflight_look.look([], "", "", False, 900)["clock"] == 100.0
+    assert "clock" not in preflight_look.look([], "", "", False)
+
+
+@pytest.mark.parametrize(("uid", "user"), [(0, "root"), (4711, "4711")])
+def test_without_root_a_director_is_not_probed(monkeypatch, uid, user):
+    def told(*_args):
+        return {"asked": True}
+
+    monkeypatch.setattr(preflight_look.system, "facts", dict)
+    monkeypatch.setattr(preflight_look.system.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(preflight_look.commands, "run", lambda argv: commands.Result(127, "", f"{argv[0]} is missing"))
+    monkeypatch.setattr(preflight_look.system, "ip_vs", told)
+    monkeypatch.setattr(preflight_look.standing, "look", told)
+    seen = preflight_look.look(["director"], "", "", False)
+    assert (seen["user"], seen["root"]) == (user, uid == 0)
+    probed = {"ip_vs", "keepalived", "kept_out"}
+    assert probed & set(seen) == (set() if uid else probed)
+
+
+METRICS = """\
+# TYPE kubernetes_feature_enabled gauge
+kubernetes_feature_enabled{{name="AllowServiceExternalIPs",stage=""}} {value}
+kubernetes_feature_enabled{{name="Other",stage="BETA"}} 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "heeded"),
+    [(METRICS.format(value=1), True), (METRICS.format(value=0), False), ("# of an older one\n", None)],
+)
+def test_what_kube_proxy_says_of_external_addresses(monkeypatch, tmp_path, text, heeded):
+    (tmp_path / "metrics").write_text(text)
+    monkeypatch.setattr(preflight_look.system, "_KUBE_PROXY_METRICS", (tmp_path / "metrics").as_uri())
+    assert preflight_look.system.external_ips() is heeded
+
+
+def test_a_node_without_kube_proxy_tells_nothing(monkeypatch):
+    monkeypatch.setattr(preflight_look.system, "_KUBE_PROXY_METRICS", "http://127.0.0.1:1/metrics")
+    assert preflight_look.system.external_ips() is None
+
+
 def test_a_host_without_dpkg_has_no_package(monkeypatch):
     def missing():
         raise HostError("dpkg-query ended with 127: dpkg-query is not installed")
@@ -148,6 +193,8 @@ def test_rights_and_objects():
         "missing": [objects[1]],
         "unknown": [],
         "documents": [],
+        "refused": "",
+        "claimed": [],
     }
 
 

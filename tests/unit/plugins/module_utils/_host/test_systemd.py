@@ -10,13 +10,13 @@ SHOWN = """Id=dnsmasq.service
 LoadState=loaded
 ActiveState=active
 UnitFileState=enabled
-ActiveEnterTimestamp=Fri 2026-11-27 17:19:57.250000 UTC
+InactiveExitTimestamp=Fri 2026-11-27 17:19:57.250000 UTC
 
 Id=istio.service
 LoadState=not-found
 ActiveState=inactive
 UnitFileState=
-ActiveEnterTimestamp=
+InactiveExitTimestamp=
 """
 
 

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.mesh.expansion.plugins.module_utils._kube import errors
+from ansible_collections.mesh.expansion.plugins.module_utils._kube import kubeconfig as kubeconfig_module
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.client import connect
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
     CONFIGMAPS,
@@ -382,6 +387,26 @@ def test_a_server_that_does_not_answer(server, tmp_path):
         errors.KubeUnreachable, match=rf"the Kubernetes API at {server.url} does not answer .*Check the"
     ):
         client.get(SERVICES, "x", "y")
+
+
+def test_a_key_in_the_kubeconfig_is_in_no_folder(tmp_path, monkeypatch):
+    """Ansible's workers end without what Python does at its end, so nothing would take it away again."""
+    folders = [tmp_path / name for name in ("disk", "memory")]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folders[0]))
+    monkeypatch.setattr(kubeconfig_module, "_MEMORY", str(folders[1]))
+    path = Path(kubeconfig(tmp_path / "config", "https://127.0.0.1:1"))
+    content = yaml.safe_load(path.read_text())
+    held = {"client-certificate-data": b"a certificate", "client-key-data": b"a key"}
+    content["users"][0]["user"] = {name: base64.b64encode(value).decode() for name, value in held.items()}
+    path.write_text(yaml.safe_dump(content))
+    # The library remembers the names of files that it has made.
+    for _number in range(2):
+        configuration = kubeconfig_module.load(str(path), None)
+        assert Path(configuration.key_file).read_bytes() == b"a key"
+        assert Path(configuration.cert_file).read_bytes() == b"a certificate"
+    assert [os.listdir(folder) for folder in folders] == [[], []]
 
 
 @pytest.mark.parametrize(("file", "context"), [("missing", None), ("config", "nope")])

@@ -13,7 +13,10 @@ import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import parts, site
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 
+from tests.unit.plugins import seen_site
+
 VARIABLES: dict[str, Any] = {
+    "mesh_control_plane": "citadel",
     "mesh_vip": "192.168.0.62",
     "mesh_service_cidr": "10.233.0.0/16",
     "mesh_pod_cidr": "10.244.0.0/16",
@@ -92,6 +95,24 @@ def test_plain_clients(given: Any, read: bool) -> None:
     assert parsed({"mesh_plain_clients": given}).plain_clients is read
 
 
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({}, True),
+        ({"mesh_control_plane": "istiod"}, False),
+        ({"mesh_control_plane": "istiod", "mesh_dns_mode": "hosts"}, False),
+        ({"mesh_control_plane": "istiod", "mesh_dns_mode": "dnsmasq"}, True),
+    ],
+)
+def test_the_service_network_is_asked_for_where_something_is_made_of_it(changes: dict[str, Any], needed: bool) -> None:
+    own = {"mesh_exposed_profile": None, "mesh_exposed_overrides": None, "mesh_service_cidr": None}
+    texts = [problem.text for problem in parsed({**own, **changes}).problems]
+    assert [text for text in texts if not text.startswith("mesh_service_cidr: not set")] == []
+    assert bool(texts) is needed
+    wrong = parsed({**own, **changes, "mesh_service_cidr": "10.233.0.0"}).problems
+    assert [problem.variable for problem in wrong] == ["mesh_service_cidr"]
+
+
 def test_a_backend_that_the_generation_cannot_read_is_refused() -> None:
     bad = parsed({"mesh_registration": "workload_entry"})
     assert [problem.text for problem in bad.problems] == [
@@ -101,11 +122,9 @@ def test_a_backend_that_the_generation_cannot_read_is_refused() -> None:
 
 
 def test_what_is_not_set_has_a_default() -> None:
-    least = parsed(
-        {name: None for name in VARIABLES if name not in ("mesh_vip", "mesh_service_cidr", "mesh_sidecar_package")}
-    )
+    least = parsed({name: None for name in VARIABLES if name not in ("mesh_vip", "mesh_sidecar_package")})
     assert least.problems == ()
-    assert (least.generation.name, least.profile, least.control_plane_auth) == ("citadel", "secure", "MUTUAL_TLS")
+    assert (least.generation.name, least.profile, least.registration) == ("istiod", "istiod", "auto")
     assert (least.istio_namespace, least.dns_namespace, least.cluster_domain) == (
         "istio-system",
         "kube-system",
@@ -180,6 +199,10 @@ LINES = [
         {"mesh_sidecar_allow_downgrade": "perhaps"},
         r"^mesh_sidecar_allow_downgrade: 'perhaps' is neither true nor false\. Set it to one of them",
     ),
+    (
+        {"mesh_plain_clients": "maybe"},
+        r"^mesh_plain_clients: 'maybe' is neither true nor false\. Set it to one of them",
+    ),
     ({"mesh_sidecar_checksum": "abc"}, r"^mesh_sidecar_checksum: 'abc' is not a checksum\. Write algorithm:value"),
 ]
 
@@ -201,7 +224,9 @@ def test_an_address_that_is_none_is_the_preflight_s_business() -> None:
 
 
 def test_parts_say_which_variable_they_lack() -> None:
-    broken = parsed({"mesh_vip": None, "mesh_sidecar_checksum": "abc"})
+    broken = parsed({"mesh_vip": None, "mesh_sidecar_checksum": "abc", "mesh_plain_clients": "x"})
+    with pytest.raises(MeshError, match="^mesh_plain_clients: 'x' is neither"):
+        parts.value_of(parts.part("plain_clients"), broken)
     assert parts.value_of(parts.part("service_cidr"), broken) == "10.233.0.0/16"
     assert parts.value_of(parts.part("nodes"), broken) == {"k8s-node1": "192.168.0.71", "192.168.0.72": "192.168.0.72"}
     assert parts.value_of(parts.part("vm_addresses"), broken) == ["192.168.0.81", "192.168.0.82"]
@@ -274,8 +299,11 @@ def test_what_only_an_istiod_needs() -> None:
     [
         ("mesh_verify_server", "https://web", "'https://web' is no URL of a Service. Write it as http://NAME"),
         ("mesh_verify_server", "web:80", "is no URL of a Service"),
+        ("mesh_report_path", "/srv/www/mesh", "'/srv/www/mesh' does not end with .html. Name a file that does"),
         ("mesh_certificate_ttl", "3 days", "'3 days' is no duration. Write hours, minutes and seconds, such as 72h"),
         ("mesh_certificate_ttl", "72", "'72' is no duration"),
+        ("mesh_prune_after", "a day", "'a day' is no duration. Write hours, minutes and seconds, such as 24h"),
+        ("mesh_prune_max", "-1", "'-1' is no number of VMs. Write how many may go in one run, such as 5."),
     ],
 )
 def test_what_an_istiod_could_not_use(variable: str, value: str, words: str) -> None:
@@ -287,3 +315,87 @@ def test_what_an_istiod_could_not_use(variable: str, value: str, words: str) -> 
 @pytest.mark.parametrize("value", ["72h", "1h30m", "90m", "60s"])
 def test_durations(value: str) -> None:
     assert parsed({"mesh_certificate_ttl": value}).problems == ()
+
+
+def test_what_prune_is_told() -> None:
+    given = [{}, {"mesh_prune_after": "1h30m5s", "mesh_prune_max": 20}]
+    parts_of = [
+        [parts.value_of(parts.part(f"prune_{name}"), parsed(item)) for name in ("after", "max")] for item in given
+    ]
+    assert parts_of == [[86400, 5], [5405, 20]]
+
+
+FORMER = {"mesh_control_plane": "citadel", "mesh_exposed_profile": "reference"}
+
+
+def migrating(**changes: Any) -> site.Site:
+    return parsed({"mesh_control_plane": "istiod", "mesh_migrate_from": FORMER, **changes})
+
+
+def test_while_vms_move_either_generation_is_exposed() -> None:
+    found = migrating(mesh_exposed_profile="istiod")
+    assert found.problems == ()
+    former = parsed(FORMER).exposed_services()
+    alone = parsed({"mesh_control_plane": "istiod", "mesh_dns_mode": "dnsmasq"}).exposed_services()
+    services = {entry["name"]: entry for entry in found.exposed_services()}
+    assert set(services) == {entry["name"] for entry in [*former, *alone]}
+    # Of what both have, the new one says how, and no port goes.
+    (dns,) = [entry for entry in alone if entry["name"] == "kube-dns-lb"]
+    assert services["kube-dns-lb"] == dns
+    ports = {(port["port"], port["protocol"]) for entry in services.values() for port in entry["ports"]}
+    assert ports >= {(port["port"], port["protocol"]) for entry in former for port in entry["ports"]}
+    assert services["istio-pilot-lb"]["ports"][0]["persistence"] == 300
+    assert parts.value_of(parts.part("former"), found) == "citadel"
+    assert parts.value_of(parts.part("former"), parsed()) == ""
+
+
+def test_while_vms_move_names_are_resolved_as_before() -> None:
+    assert migrating().dns_mode == "dnsmasq"
+    assert migrating(mesh_dns_mode="capture").dns_mode == "capture"
+    assert parsed({"mesh_control_plane": "istiod"}).dns_mode == "capture"
+    # What holds for the new generation does not hold for the former.
+    assert migrating(mesh_exposed_overrides={"istiod-lb": {"nodes": ["k8s-node1"]}}).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("citadel", "'citadel' is of no use. Write the variables"),
+        ({"mesh_exposed_profile": "secure"}, "is of no use. Write the variables"),
+        ({"mesh_control_plane": "istiod"}, "'istiod' is mesh_control_plane, to which VMs move"),
+        ({"mesh_control_plane": "citadel", "mesh_vip": "192.0.2.1"}, "mesh_vip is none of mesh_control_plane, "),
+        ({"mesh_control_plane": "pilot"}, "mesh_control_plane: 'pilot' is not known"),
+        ({**FORMER, "mesh_exposed_overrides": {"nobody": {}}}, "overrides of exposed services: unknown key 'nobody'"),
+    ],
+)
+def test_what_vms_come_from_has_to_be_usable(value: Any, said: str) -> None:
+    found = list(migrating(mesh_migrate_from=value).problems)
+    assert [problem.variable for problem in found] == ["mesh_migrate_from"]
+    assert found[0].text.startswith("mesh_migrate_from: ")
+    assert said in found[0].text
+
+
+@pytest.mark.parametrize(("revision", "name"), [("", "istiod"), ("default", "istiod"), ("1-31", "istiod-1-31")])
+def test_a_resolver_is_tried_with_the_name_of_the_revision(revision: str, name: str) -> None:
+    found = parsed({"mesh_control_plane": "istiod", "mesh_dns_mode": "dnsmasq", "mesh_revision": revision})
+    assert [query["name"] for query in found.probe_names()[:3]] == [
+        name,
+        name,
+        f"{name}.istio-system.svc.cluster.local",
+    ]
+    assert name in [known for entry in found.exposed_services() for known in entry["dns_names"]]
+
+
+def test_the_picture_has_what_a_report_is_made_of() -> None:
+    found = parts.part("picture").value(parsed())
+    assert set(found) == set(seen_site.Site().site)
+    assert found["directors"] == [{"name": "lvs1", "address": "192.168.0.61"}]
+    assert [service["name"] for service in found["services"]] == [
+        service["name"] for service in parsed().exposed_services()
+    ]
+
+
+def test_rows_of_a_vm_alone() -> None:
+    found = parts.value_of(parts.part("vm_rows"), parsed({"mesh_control_plane": "istiod"}))
+    assert {"I5", "I8", "I9"} <= set(found)
+    assert not {"I1", "I3", "I12"} & set(found)

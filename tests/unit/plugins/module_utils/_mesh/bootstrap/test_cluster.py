@@ -69,6 +69,12 @@ def test_an_unknown_group_names_those_that_there_are(kube: FakeKube) -> None:
         read(kube, workload_group="api")
 
 
+def test_a_group_that_nobody_needs_is_not_read(kube: FakeKube) -> None:
+    workload = {"services": [{"name": "api", "port": 9080, "protocol": "http"}]}
+    _plane, group = read(kube, workload_group="api", auto_register=False, workload=workload)
+    assert (group.name, dict(group.ports)) == ("api", {"http": 9080})
+
+
 def test_a_cluster_without_the_resource(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_arguments: t.Any) -> t.Any:
         raise KubeNotFound("404")

@@ -25,6 +25,7 @@ from tests.unit.plugins.istiod_objects import VIP, options
         ({"root": "mnt"}, "root is 'mnt': not an absolute path"),
         ({"extra_env": {"A-B": 1}}, "extra_env is {'A-B': 1}: 'A-B' is not a name"),
         ({"extra_env": {"A": "x\ny"}}, "the value of A has a line break"),
+        ({"workload": {"services": []}}, "workload is .*by a WorkloadGroup only.*auto_register to false"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_value(changes: dict[str, t.Any], words: str) -> None:

@@ -212,6 +212,15 @@ def test_with_the_token_alone_the_files_are_no_change() -> None:
     assert (shown["changed"], shown["outdated"], shown["diff"]) == (False, ["/etc/istio/config/mesh"], [])
 
 
+def test_with_the_token_alone_a_certificate_stays_until_the_sidecar_is_stopped() -> None:
+    vm = joined_vm(pki.authority().issue(uri="spiffe://cluster.local/ns/default/sa/other"))
+    found, wanted = decide(vm), istiod.options(deliver="token")
+    assert document.document(found, wanted, "t0ken")["remove"] == []
+    assert document.document(found, istiod.options(), "t0ken")["remove"] == list(LEAF)
+    shown = report.of(found, wanted, istiod.control_plane(), vm, "")
+    assert (shown["changed"], shown["removed"]) == (True, list(LEAF))
+
+
 def test_another_root_directory_is_before_every_path() -> None:
     wanted = istiod.options(root="/mnt/vm")
     found = plan.decide(new_vm(), istiod.control_plane(), istiod.group(), wanted, pki.NOW)

@@ -71,7 +71,7 @@ def test_certificates_that_do_not_serve(seen: t.Any, words: str, in_the_way: boo
 
 
 def test_one_that_is_about_to_expire_does_not_serve() -> None:
-    seen = on_vm(OLD.issue(end=1))
+    seen = on_vm(OLD.issue(start=-30, end=1))
     assert certificate(seen, spare=3600).fault == ""
     assert "within 90000 s" in certificate(seen, spare=90000).fault
 

@@ -205,6 +205,28 @@ def test_a_group_is_judged_by_the_plan(store: FakeStore) -> None:
     assert "ServiceAccount default/web does not exist" in failed(look(store))[0][2]
 
 
+@pytest.mark.parametrize("backend", ["endpoint_slice", "endpoints"])
+def test_backends_without_entries_are_judged_by_the_plan_too(backend: str) -> None:
+    made, mesh = FakeStore(), Mesh()
+    vms = [{**vm, "service_account": "web"} for vm in (VM1, VM2)]
+    web = {**service(*vms), "namespace": "default"}
+    made.put(PODS, "default", pod("client", True))
+    run(made, backend, web)
+    mesh.endpoints = [endpoint(vm["address"], tls=False) for vm in (VM1, VM2)]
+    options = {"services": [], "registrations": [web], "registration_backend": backend}
+    found = look(made, mesh, **options)
+    assert failed(found) == []
+    assert [said["unchecked"] for said in of(found, "entry")] == [
+        f"with mesh_registration {backend} a VM has no WorkloadEntry"
+    ] * 2
+    assert f"without mutual TLS, as mesh_registration {backend} has it" in of(found, "endpoint")[0]["unchecked"]
+    for plural, name in [key[::2] for key in made.objects if key[0] in ("endpointslices", "endpoints")]:
+        del made.objects[plural, "default", name]
+    problems = [item for item in failed(look(made, mesh, **options)) if item[0] == "groups"]
+    assert [item[1] for item in problems] == ["vm1", "vm2"]
+    assert all("does not exist" in item[2] for item in problems)
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -237,22 +259,6 @@ def test_entries_without_a_sidecar_or_a_probe(store: FakeStore) -> None:
     del store.objects["workloadentries", "default", "web-192.168.0.81"]
     texts = [text for check, host, text in failed(look(store)) if (check, host) == ("entry", "vm1")]
     assert re.search("^no WorkloadEntry has the address 192.168.0.81; istiod writes it when", texts[0])
-
-
-def test_backends_that_have_no_entry(store: FakeStore) -> None:
-    plain = FakeStore()
-    plain.objects = {key: body for key, body in store.objects.items() if key[0] != "workloadentries" and key[1]}
-    web = {**service(*({**vm, "service_account": "web"} for vm in (VM1, VM2))), "namespace": "default"}
-    for kind in ("workloadgroups", "services", "endpointslices"):
-        for key in [key for key in plain.objects if key[0] == kind and key[1] == "default"]:
-            del plain.objects[key]
-    run(plain, "endpoint_slice", web)
-    mesh = Mesh()
-    mesh.endpoints = [endpoint(vm["address"], tls=False) for vm in (VM1, VM2)]
-    found = look(plain, mesh, registrations=[web], registration_backend="endpoint_slice")
-    assert [item for item in failed(found) if item[0] != "exposure"] == []
-    assert of(found, "entry")[0]["unchecked"] == "with mesh_registration endpoint_slice a VM has no WorkloadEntry"
-    assert "without mutual TLS, as endpoint_slice has it" in of(found, "endpoint")[0]["good"]
 
 
 @pytest.mark.parametrize(

@@ -87,16 +87,22 @@ def test_names_are_judged_by_the_cluster_s_word() -> None:
 
 
 def test_a_host_that_was_not_reached_fails_its_rows_and_no_others() -> None:
-    found = judged(vms={"web1": VM_RESULT, "web2": {"unreachable": True, "msg": "ssh: timed out"}, "web3": {}})
+    away, broken = {"unreachable": True, "msg": "ssh: timed out"}, {"msg": "Missing sudo\npassword"}
+    found = judged(vms={"web1": VM_RESULT, "web2": away, "web3": {}, "web4": broken})
     vm_rows = [text.id for text in CITADEL.rows if text.scope == VM]
     for host, reason in (
-        ("web2", "web2 was not reached: ssh: timed out"),
+        (
+            "web2",
+            "web2: it cannot be reached (ssh: timed out). Check ansible_host, the SSH key and the user, or take it "
+            "out of the inventory.",
+        ),
         ("web3", "web3 was not reached, or its check broke off"),
+        ("web4", "web4: Missing sudo password"),
     ):
         bad = [row for row in found if row.host == host]
         assert [row.row for row in bad] == vm_rows
         assert {row.detail for row in bad} == {reason}
-    assert {row.host for row in found if not row.ok} == {"web2", "web3"}
+    assert {row.host for row in found if not row.ok} == {"web2", "web3", "web4"}
 
 
 def test_without_the_cluster_its_rows_fail_with_the_reason() -> None:

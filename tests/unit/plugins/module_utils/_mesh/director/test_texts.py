@@ -101,17 +101,6 @@ def test_ipvsadm_s_last_word_is_changed() -> None:
     assert texts.with_boot("# x\n", True) == '# x\nAUTO="true"\n'
 
 
-@pytest.mark.parametrize("policy", ["accept", None])
-def test_a_firewall_that_accepts(policy: str | None) -> None:
-    assert texts.dropping(json.dumps({"nftables": [{"chain": {"hook": "input", "policy": policy}}]})) == []
-
-
-def test_a_firewall_that_drops() -> None:
-    chain = {"family": "ip", "table": "filter", "name": "INPUT", "hook": "input", "policy": "drop"}
-    assert texts.dropping(json.dumps({"nftables": [{"metainfo": {}}, {"chain": chain}]})) == ["ip filter INPUT"]
-    assert texts.dropping("") == []
-
-
 def test_the_whole_packages_are_installed() -> None:
     utils = ROOT / "plugins/module_utils"
     wanted = {

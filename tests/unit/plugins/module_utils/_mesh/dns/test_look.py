@@ -17,7 +17,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns.settings 
 
 from tests.unit.plugins.fake_host import Host, make_host
 
-SHOWN = "Id={0}\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nActiveEnterTimestamp={1}\n\n"
+SHOWN = "Id={0}\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nInactiveExitTimestamp={1}\n\n"
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_what_is_right_is_taken_over(options: dict[str, t.Any]) -> None:
         ("address", "web", r"^dnsmasq_address \(mesh_vm_address\) is 'web', .*or nothing"),
         ("hostname", "a b", r"^dnsmasq_hostname is 'a b', which is no host name"),
         ("service_cidr", "10.96.0.1/12", r"^dnsmasq_service_cidr \(mesh_service_cidr\) is '10.96.0.1/12': .*host bits"),
-        ("probe_attempts", 0, "^dnsmasq_probe_attempts is 0. Give a number from 1 on"),
+        ("probe_attempts", 0, "^dnsmasq_probe_attempts is 0; it must be a number from 1 to 1000."),
         ("services", [], "^dnsmasq_services: no entry has a dns_zone.*Expose the cluster's DNS"),
         (
             "services",
@@ -38,7 +38,7 @@ def test_what_is_right_is_taken_over(options: dict[str, t.Any]) -> None:
         (
             "probe_names",
             [{"name": "istio-pilot", "expect": ["here"], "empty": False}],
-            "^dnsmasq_probe_names: expect of istio-pilot is 'here'",
+            "^dnsmasq_probe_names: istio-pilot: expect is 'here'; it must be an IP address.",
         ),
     ],
 )

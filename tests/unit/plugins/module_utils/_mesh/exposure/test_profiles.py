@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import copy
+import typing as t
 
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.model import ExposureError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.profiles import PROFILES, exposed_services
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.exposure.profiles import (
+    PROFILES,
+    exposed_services,
+    together,
+)
 
 OWN = {"name": "web-lb", "namespace": "web", "selector": {"app": "web"}, "ports": [{"port": 443}]}
 
@@ -199,7 +204,7 @@ def test_bad_entries_are_refused(changes, message):
         ({"profile": "open"}, "unknown profile 'open': use one of secure, reference, istiod"),
         (
             {"profile": "secure", "overrides": {"istio-pilot": {}}},
-            "overrides of exposed services: unknown key 'istio-pilot'; known are kube-dns-lb",
+            "overrides of exposed services: unknown key 'istio-pilot', did you mean 'istio-pilot-lb'? Known are kube",
         ),
         (
             {"profile": "secure", "overrides": {"istio-pilot-lb": {"node": []}}},
@@ -207,10 +212,10 @@ def test_bad_entries_are_refused(changes, message):
         ),
         (
             {"profile": "secure", "overrides": {"istio-pilot-lb": "x"}},
-            "override of exposed service istio-pilot-lb: must be a dictionary, not str",
+            "override of exposed service istio-pilot-lb: must be a dictionary, not 'x'",
         ),
         ({"profile": "secure", "services": [OWN, OWN]}, "exposed service web-lb is listed twice"),
-        ({"profile": "secure", "services": ["web"]}, "exposed service 1: must be a dictionary, not str"),
+        ({"profile": "secure", "services": ["web"]}, "exposed service 1: must be a dictionary, not 'web'"),
         (
             {"profile": "secure", "services": [OWN, {**OWN, "name": "b"}]},
             "TCP port 443 is exposed by both web-lb and b",
@@ -221,3 +226,24 @@ def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ExposureError) as error:
         exposed_services(**arguments)
     assert message in str(error.value)
+
+
+def entry(name: str, *ports: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    return {"name": name, "namespace": "mesh", "selector": {"app": name}, "ports": list(ports), **more}
+
+
+def test_of_two_lists_the_second_one_loses_no_port() -> None:
+    own = exposed_services("", services=[entry("both", {"name": "a", "port": 1}, dns_names=["new"])])
+    theirs = [entry("both", {"port": 1}, {"port": 2, "name": "a"}, {"port": 3, "name": "c"}, dns_names=["old"])]
+    theirs[0]["ports"][0]["name"] = "first"
+    former = exposed_services("", services=[*theirs, entry("theirs", 4)])
+    both, other = together(own, former)
+    assert [(port["name"], port["port"]) for port in both["ports"]] == [("a", 1), ("tcp-2", 2), ("c", 3)]
+    assert both["dns_names"] == ["new", "old"]
+    assert other == former[1]
+
+
+def test_one_port_is_not_for_two_services() -> None:
+    own, former = ([{**entry(name, 1)}] for name in ("own", "former"))
+    with pytest.raises(ExposureError, match="port 1 is exposed by both own and former"):
+        together(exposed_services("", services=own), exposed_services("", services=former))

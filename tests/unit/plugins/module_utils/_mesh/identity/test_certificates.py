@@ -162,11 +162,14 @@ def test_what_is_not_usable_is_replaced(vm: t.Callable[[], dict[str, t.Any]], wo
 
 
 def test_a_certificate_about_to_expire_is_replaced() -> None:
-    vm = on_vm(pki.authority().issue(end=1))
+    vm = on_vm(pki.authority().issue(start=-30, end=1))
     assert decide(vm, pki.authority().issue(), spare=3600).action == "keep"
     decision = decide(vm, pki.authority().issue(), spare=2 * 86400)
     assert decision.action == "deliver"
     assert "within 172800 s" in decision.reason
+    # Good for two days in all: half a day is near its end, and no more than that.
+    short = on_vm(pki.authority().issue(start=-1, end=1))
+    assert decide(short, pki.authority().issue(), spare=2 * 86400).action == "keep"
 
 
 def test_only_a_wrong_mode_is_put_right() -> None:

@@ -12,16 +12,22 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden, KubeNotFound
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import (
+    KubeForbidden,
+    KubeInvalid,
+    KubeNotFound,
+)
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
     NAMESPACES,
+    PODS,
     SERVICE_ACCOUNTS,
+    SERVICES,
     WORKLOAD_GROUPS,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import site as sites
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import cluster
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import clients, cluster
 from ansible_collections.mesh.expansion.plugins.modules.kube_access_info import argument_spec, inspect
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore
@@ -256,6 +262,23 @@ def test_accounts_that_nobody_makes(store: FakeStore) -> None:
     assert lines(store, of) == []
 
 
+@pytest.mark.parametrize(
+    ("registration", "kinds"),
+    [
+        ("auto", {"workloadgroups", "workloadentries"}),
+        ("workload_entry", {"workloadentries"}),
+        ("endpoint_slice", set()),
+        ("endpoints", set()),
+    ],
+)
+def test_of_istios_own_kinds_only_those_that_are_used_are_asked_for(registration: str, kinds: set[str]) -> None:
+    of = site(mesh_registration=registration)
+    asked = cluster.required_access(of, "istio", "istiod")
+    assert {item["resource"] for item in asked if item["group"] == "networking.istio.io"} == kinds
+    read = {item["kind"] for item in cluster.required_documents(of)}
+    assert ("WorkloadGroup" in read) is ("workloadgroups" in kinds)
+
+
 def test_a_namespace_that_istiod_does_not_serve(store: FakeStore) -> None:
     del store.objects["configmaps", "default", "istio-ca-root-cert"]
     line(store, r"^ConfigMap istio-ca-root-cert in namespace default: it does not exist\. istiod writes it into every")
@@ -264,6 +287,70 @@ def test_a_namespace_that_istiod_does_not_serve(store: FakeStore) -> None:
 def test_a_service_elsewhere_than_its_vm(store: FakeStore) -> None:
     service = {"name": "web", "port": 9080, "protocol": "http", "namespace": "shop"}
     line(store, r"^web1: mesh_vm_services: web is in namespace shop, but .* Leave", vm={"mesh_vm_services": [service]})
+
+
+@pytest.mark.parametrize(
+    ("phase", "labels", "said"),
+    [("Running", {"app": "sleep"}, False), ("Pending", {"app": "sleep"}, True), ("Running", {"app": "x"}, True)],
+)
+def test_without_a_pod_to_ask_from_the_last_row_is_not_checked(
+    store: FakeStore, phase: str, labels: dict[str, str], said: bool
+) -> None:
+    store.put(PODS, "default", {"metadata": {"name": "p", "labels": labels}, "status": {"phase": phase}})
+    read = inspect(FakeKube(store), [], [], questions(site())[2])["documents"]
+    found = clients.notes(site(), read)
+    assert len(found) == said
+    for note in found:
+        assert "no pod with the label app=sleep runs in namespace default" in note
+        assert "mesh_verify_client" in note
+    assert lines(store) == []
+
+
+def test_of_pods_that_may_not_be_read_nothing_is_said() -> None:
+    of = site(mesh_verify_client={"namespace": "shop", "selector": "app=curl"})
+    (asked,) = clients.documents(of)
+    assert (asked["namespace"], asked["selector"]) == ("shop", "app=curl")
+    assert clients.notes(of, [{**asked, "state": "forbidden", "items": []}]) == []
+    assert clients.notes(of, []) == []
+
+
+def test_a_selector_that_the_api_does_not_understand(store: FakeStore) -> None:
+    class Picky(FakeKube):
+        def list(self, resource: Any, *place: Any, **options: Any) -> list[dict[str, Any]]:
+            if resource == PODS:
+                raise KubeInvalid("unable to parse requirement")
+            return super().list(resource, *place, **options)
+
+    (found,) = lines(store, site(mesh_verify_client={"selector": "app sleep"}), Picky(store))
+    assert found.startswith("mesh_verify_client: its selector 'app sleep' is not understood. Write labels, as")
+
+
+def front(selector: dict[str, str] | None, labels: dict[str, str] | None = None, **port: Any) -> dict[str, Any]:
+    spec = {"type": "ClusterIP", "ports": [{"port": 9080, **port}], **({"selector": selector} if selector else {})}
+    return {"metadata": {"name": "web", "labels": labels or {}}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("registration", "service", "said"),
+    [
+        ("auto", front({"app": "web"}), "lacks a port named http. Add the port to it"),
+        ("endpoint_slice", front({"app": "web"}), "lacks a port named http. Add the port to it"),
+        ("endpoints", front(None), "lacks the port http:9080. Add the port to it"),
+        ("endpoints", front({"app": "web"}, name="http"), r"selects pods \(app=web\)"),
+        ("workload_entry", front(None, name="http"), "has no selector"),
+        ("auto", front({"app": "web"}, name="http"), ""),
+        ("auto", front(None, {"app.kubernetes.io/managed-by": "mesh.expansion"}, name="other"), ""),
+    ],
+)
+def test_services_of_others_that_cannot_take_a_vm(
+    store: FakeStore, registration: str, service: dict[str, Any], said: str
+) -> None:
+    store.put(SERVICES, "default", service)
+    store.put(SERVICE_ACCOUNTS, "default", {"metadata": {"name": "web"}})
+    if said:
+        line(store, f"^mesh_vm_services: Service default/web .*{said}", mesh_registration=registration)
+    else:
+        assert lines(store, site(mesh_registration=registration)) == []
 
 
 def test_what_is_exposed_to_everybody_is_named() -> None:

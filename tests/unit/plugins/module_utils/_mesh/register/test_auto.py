@@ -188,6 +188,43 @@ def test_what_does_not_happen_in_time_is_no_failure():
     assert 5 <= clock.now < 8
 
 
+def test_entries_of_istiod_take_over_what_changes_in_their_group():
+    store = FakeStore()
+    old = {**VM1, "service_account": "web", "network": "n", "labels": {"version": "v1"}, "weight": 1}
+    run(store, "auto", service(old))
+    istiod_registers(store, "web", "192.168.0.81")
+    entry = one(store, WORKLOAD_ENTRIES)
+    entry["spec"]["labels"] = entry["metadata"]["labels"] = {**entry["spec"]["labels"], "service.istio.io/x": "web"}
+    assert run(store, "auto", service(old)).written == []
+    new = {**VM1, "service_account": "api", "network": "n", "labels": {"tier": "a"}, "locality": "r/z"}
+    again = run(store, "auto", service(new, ports=["http:9080", "grpc:9443"]))
+    # If it is cut here, the next run still knows what was before.
+    assert again.written.index("update WorkloadEntry default/web-192.168.0.81") < again.written.index(
+        "update WorkloadGroup default/web"
+    )
+    spec = one(store, WORKLOAD_ENTRIES)["spec"]
+    labels = {"service.mesh.expansion/web": "true", "service.istio.io/x": "web", "tier": "a"}
+    assert spec == {
+        "address": "192.168.0.81",
+        "network": "n",
+        "locality": "r/z",
+        "serviceAccount": "web",
+        "ports": {"http": 9080, "grpc": 9443},
+        "labels": labels,
+    }
+    assert one(store, WORKLOAD_ENTRIES)["metadata"]["labels"] == labels
+    assert run(store, "auto", service(new, ports=["http:9080", "grpc:9443"])).written == []
+
+
+def test_an_entry_that_was_made_of_a_group_of_before_is_made_up_for():
+    store = FakeStore()
+    run(store, "auto", service(VM1))
+    istiod_registers(store, "web", "192.168.0.81")
+    del one(store, WORKLOAD_ENTRIES)["spec"]["ports"]
+    assert run(store, "auto", service(VM1)).written == ["update WorkloadEntry default/web-192.168.0.81"]
+    assert carried(store) == {"auto": {"192.168.0.81:9080"}}
+
+
 def test_what_others_wrote_into_a_group_stays():
     store = FakeStore()
     run(store, "auto", service(VM1))
@@ -257,3 +294,11 @@ def test_a_run_that_is_cut_at_any_write_is_completed_by_the_next(state):
             assert groups(store) == {"web": ["192.168.0.81"]}
             assert set(objects(store, SERVICES)) == {"web", "stock"}
             assert carried(store) == {"plain_clients": {"192.168.0.81:9080"}}
+
+
+def test_a_group_keeps_its_probe_in_a_run_about_another_vm_of_the_service():
+    store = FakeStore()
+    one_vm, other = {**VM1, "group": "one", "probe": PROBE}, {**VM2, "group": "two", "probe": PROBE}
+    run(store, "auto", service(one_vm, other))
+    assert run(store, "auto", service(one_vm)).written == []
+    assert objects(store, WORKLOAD_GROUPS)["two"]["spec"]["probe"] == PROBE

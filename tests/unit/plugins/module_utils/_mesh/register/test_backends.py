@@ -388,3 +388,17 @@ def test_a_service_goes_on_selecting_what_istiod_has_registered(new):
     run(store, new, service(VM1))
     assert carried(store) == {new: {"192.168.0.81:9080"}}
     assert "WorkloadGroup" not in kinds(store)
+
+
+@pytest.mark.parametrize("backend", ["endpoint_slice", "workload_entry", "auto"])
+def test_a_vm_with_another_address_keeps_the_old_one_until_it_is_purged(backend):
+    store = FakeStore()
+    run(store, backend, service(VM1, VM2))
+    moved = {**VM1, "address": "192.168.0.91"}
+    found = plan(store, backend, service(moved, VM2))
+    (warning,) = found.warnings
+    assert "vm1 is behind Service default/web with 192.168.0.91, and also with 192.168.0.81" in warning
+    assert found.last.addresses["web"] == ["192.168.0.81", "192.168.0.82", "192.168.0.91"]
+    purged = plan(store, backend, service(moved, VM2), purge=True)
+    assert purged.warnings == []
+    assert purged.last.addresses["web"] == ["192.168.0.82", "192.168.0.91"]

@@ -12,7 +12,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.regi
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.rights import needed
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore
-from tests.unit.plugins.registrations import VM1, VM2, batch, service
+from tests.unit.plugins.registrations import VM1, VM2, batch, istiod_forgets, istiod_registers, service
 
 
 class Limited(FakeKube):
@@ -63,8 +63,13 @@ def test_exactly_these_rights_are_used(backend, plain_clients):
         ("absent", service(first, **plain)),
         ("absent", service(second, **plain)),
     ]
-    for state, item in steps:
+    for step, (state, item) in enumerate(steps):
         registrar = Registrar(client, Wish(state, backend), sleep=lambda _seconds: None)
         registrar.apply("default", batch(backend, item, state=state))
+        if backend == "auto" and step == 0:
+            istiod_registers(client.store, "web", VM1["address"])
+        if backend == "auto" and step == 2:
+            # With its sidecar connected the group would stay.
+            istiod_forgets(client.store, "web", VM1["address"])
     assert client.store.objects == {}
     assert client.used == granted

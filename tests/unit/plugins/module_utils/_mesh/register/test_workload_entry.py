@@ -214,3 +214,28 @@ def test_a_right_that_is_needed_is_asked_for_and_one_that_is_not_is_not():
         Registrar(Restricted(), Wish(backend=ENTRY)).plan("default", batch(ENTRY, service(VM1)))
     slices = batch("endpoint_slice", service(VM1))
     assert Registrar(Restricted(), Wish(backend="endpoint_slice")).plan("default", slices).operations
+
+
+def test_the_account_is_there_before_the_sidecar_and_nothing_else():
+    store = FakeStore()
+    assert run(store, ENTRY, service(WEB), prepare=True).written == ["create ServiceAccount default/web"]
+    assert kinds(store) == {"ServiceAccount"}
+    assert run(store, ENTRY, service(WEB), prepare=True).written == []
+    run(store, ENTRY, service(WEB))
+    assert run(store, ENTRY, service(WEB), prepare=True).written == []
+    run(store, ENTRY, service(WEB), state="absent")
+    assert store.objects == {}
+
+
+@pytest.mark.parametrize("backend", ["endpoints", "endpoint_slice"])
+def test_plain_backends_have_nothing_to_prepare(backend):
+    store = FakeStore()
+    assert run(store, backend, service(VM1), prepare=True).written == []
+    assert store.objects == {}
+
+
+def test_with_groups_all_is_prepared():
+    store = FakeStore()
+    run(store, "auto", service(VM1), prepare=True)
+    assert kinds(store) == {"Service", "WorkloadGroup"}
+    assert run(store, "auto", service(VM1)).written == []

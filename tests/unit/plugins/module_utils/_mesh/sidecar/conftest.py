@@ -38,6 +38,6 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     ):
         monkeypatch.setattr(layout, name, f"{tmp_path}{getattr(layout, name)}")
     monkeypatch.setattr(layout, "WANTS", f"{tmp_path}{layout.WANTS}")
-    for name in ("PATHS", "TOKEN_PATHS"):
+    for name in ("PATHS", "TOKEN_PATHS", "IDENTITY"):
         monkeypatch.setattr(layout, name, tuple(f"{tmp_path}{path}" for path in getattr(layout, name)))
     return made

@@ -23,7 +23,7 @@ from tests.unit.plugins.modules.test_preflight_probes import deb
 SETTINGS = Settings("192.0.2.62", "10.96.0.0/12", address="192.0.2.81", services=[{"name": "web", "port": 9080}])
 MADE = layout.AGENT_AND_PROXY
 PACKAGE_ENV = "# the package's\n"
-UNIT = "LoadState=loaded\\nActiveState={0}\\nUnitFileState={1}\\nActiveEnterTimestamp=Fri 2026-11-27 17:20:00 UTC\\n"
+UNIT = "LoadState=loaded\\nActiveState={0}\\nUnitFileState={1}\\nInactiveExitTimestamp=Fri 2026-11-27 17:20:00 UTC\\n"
 
 
 @pytest.fixture
@@ -63,6 +63,8 @@ def present(**more: t.Any) -> apply.Outcome:
 def test_a_first_run_and_a_second_one(installed: Host) -> None:
     done = present()
     assert (done.changed, done.guarded) == (True, True)
+    # Nothing ran that could have been away.
+    assert done.pause == 0.0
     assert Path(layout.CLUSTER_ENV).read_text() == SETTINGS.cluster_text()
     assert Path(layout.SIDECAR_ENV).read_text() == SETTINGS.sidecar_text(PACKAGE_ENV, "192.0.2.81")
     calls = installed.calls()

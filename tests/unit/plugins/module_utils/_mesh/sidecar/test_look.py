@@ -23,13 +23,13 @@ SHOWN = """Id=istio-auth-node-agent.service
 LoadState=loaded
 ActiveState=active
 UnitFileState=enabled
-ActiveEnterTimestamp=Fri 2026-11-27 17:19:57.123456 UTC
+InactiveExitTimestamp=Fri 2026-11-27 17:19:57.123456 UTC
 
 Id=istio.service
 LoadState=loaded
 ActiveState=active
 UnitFileState=disabled
-ActiveEnterTimestamp=Fri 2026-11-27 17:20:00.500000 UTC
+InactiveExitTimestamp=Fri 2026-11-27 17:20:00.500000 UTC
 """
 STARTED = 1795800000.5
 

@@ -29,6 +29,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar impor
     tracking,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.look import Seen
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.move import Arrival
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import (
     Settings,
     SettingsError,
@@ -102,6 +103,26 @@ def test_what_is_read_at_the_start_restarts(path: str) -> None:
     assert steps(without(path)) == [f"write {path}", *RESTART]
 
 
+def test_a_sidecar_that_answers_no_names_any_more_loses_their_rules() -> None:
+    text = "A=1\nISTIO_META_DNS_CAPTURE='true'\n"
+    captured = {**DONE.paths, layout.CLUSTER_ENV: paths.text_file(text, "0640", layout.USER, layout.USER)}
+    seen = dataclasses.replace(DONE, paths=captured)
+    assert steps(seen) == [
+        f"write {layout.CLUSTER_ENV}",
+        "have systemd read its units again",
+        "remove the chains of istio-sidecar (iptables-legacy)",
+        "remove the chains of istio-sidecar (iptables-nft)",
+        "track the connections that there are",
+        "restart istio.service",
+        WAIT,
+        "leave that to the sidecar's rules",
+    ]
+    # The other way round, new rules come beside those that are there.
+    files = {**FILES, layout.CLUSTER_ENV: captured[layout.CLUSTER_ENV]}
+    assert steps(DONE, dataclasses.replace(SETTINGS, files=files)) == [f"write {layout.CLUSTER_ENV}", *RESTART]
+    assert steps(seen, dataclasses.replace(SETTINGS, files=files), restart=True) == RESTART
+
+
 @pytest.mark.parametrize("path", [layout.HOSTS, layout.ROOT_CERT, layout.LOGROTATE])
 def test_what_the_sidecar_sees_by_itself_restarts_nothing(path: str) -> None:
     assert steps(without(path)) == [f"write {path}", WAIT]
@@ -156,8 +177,9 @@ def test_the_agent_says_whether_it_is_ready(page: t.Callable[[int], str]) -> Non
 @pytest.fixture
 def installed(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
     """A host with other things in it, on which nothing of the sidecar has been."""
-    shown = "LoadState=loaded\\nActiveState=active\\nUnitFileState=enabled\\n"
-    host.program("systemctl", f'test "$1" != show || printf "{shown}"')
+    shown = "LoadState=loaded\\nActiveState=active\\nUnitFileState=enabled\\n\\n"
+    units = f'istio.service) printf "{shown}" ;; istio-auth*) printf "LoadState=not-found\\n\\n" ;;'
+    host.program("systemctl", f'test "$1" = show || exit 0; for name in "$@"; do case "$name" in {units} esac; done')
     host.program("dpkg-query", "printf 'installed istio-sidecar 1.31.0\\n'")
     for name in MADE.filters:
         host.program(f"{name}-save")
@@ -209,7 +231,7 @@ def test_it_comes_and_goes_without_a_trace(installed: Host, monkeypatch: pytest.
     kept = footprint.load(layout.ROLE)
     assert kept is not None
     assert kept.paths[layout.HOSTS] == before
-    assert set(kept.paths) == {*MADE.paths, layout.HOSTS}
+    assert set(kept.paths) == {*MADE.paths, layout.HOSTS, layout.PROGRAMS}
     done = apply.present(settings(installed), False, "", False)
     assert (done.changed, done.guarded) == (True, True)
     assert Path(layout.HOSTS).read_text() == f"127.0.0.1 localhost\n{LINE}"
@@ -244,7 +266,7 @@ def test_what_another_layout_touched_is_still_known_as_it_was_before(installed: 
     both = footprint.load(layout.ROLE)
     assert both is not None
     assert not both.existed(layout.CERTS)
-    assert set(both.paths) == {*MADE.paths, layout.HOSTS}
+    assert set(both.paths) == {*MADE.paths, layout.HOSTS, layout.PROGRAMS}
     assert traces.filters(both) == ["iptables", "iptables-legacy", "iptables-nft"]
     assert not traces.keep(MADE)
     assert not traces.keep(first)
@@ -288,6 +310,20 @@ def test_chains_are_looked_for_in_both_kinds_of_tables(installed: Host) -> None:
     assert (installed.root / "restored").read_text() == expected
 
 
+def test_a_certificate_goes_while_the_sidecar_is_stopped(installed: Host) -> None:
+    key, chain, _root = layout.IDENTITY
+    os.makedirs(os.path.dirname(key))
+    for path in (key, chain):
+        Path(path).write_text("of another mesh")
+    apply.present(settings(installed), False, "", check=False)
+    seen = look.look(settings(installed))
+    operations = plan.plan(seen, settings(installed), True, Arrival("", (chain, key)))
+    assert [str(item) for item in operations][:3] == [f"stop {layout.SIDECAR_UNIT}", f"remove {chain}", f"remove {key}"]
+    # And comes back when that fails.
+    before = apply.before(seen, operations, "", MADE)
+    assert (before.paths[key].content, before.paths[chain].content) == (b"of another mesh", b"of another mesh")
+
+
 def test_the_guard_stops_the_unit_and_looks_in_both(installed: Host) -> None:
     first = apply.before(look.look(settings(installed)), [], "", MADE).first
     stop = ("systemctl", "stop", layout.SIDECAR_UNIT)
@@ -328,8 +364,8 @@ def test_options_choose_the_layout_and_give_the_files() -> None:
         "address": "192.0.2.81",
     }
     file = {"path": "/etc/x", "kind": "file", "owner": "root", "group": "root", "mode": "0644", "text": "x"}
-    made = Settings.from_options({**options, "generation": "istiod", "files": [file]})
+    made = Settings.from_options({**options, "files": [file]})
     assert (made.layout, made.files) == (MADE, {"/etc/x": PathState("file", "root", "root", "0644", b"x")})
-    assert Settings.from_options(options).layout is layout.AGENT_AND_PROXY
+    assert Settings.from_options({**options, "generation": "citadel"}).layout is layout.AGENT_AND_PROXY
     with pytest.raises(SettingsError, match="files has an entry without 'kind': pass what"):
         Settings.from_options({**options, "files": [{"path": "/etc/x"}]})

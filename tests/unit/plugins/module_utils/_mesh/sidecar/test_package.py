@@ -59,7 +59,7 @@ def test_a_file_of_checksums_that_cannot_be_read() -> None:
 
 def test_a_package_on_the_control_node(tmp_path: Path) -> None:
     path = tmp_path / "istio-sidecar.deb"
-    with pytest.raises(SettingsError, match="on the control node does not exist: check mesh_sidecar_package"):
+    with pytest.raises(SettingsError, match="on the control node cannot be read: No such file or directory. Check"):
         package.local_offer(str(path), "")
     path.write_bytes(deb())
     checksum = hashlib.sha256(deb()).hexdigest()

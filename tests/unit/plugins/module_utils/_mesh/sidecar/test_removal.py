@@ -49,6 +49,21 @@ def test_everything_goes_in_order() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "step"),
+    [
+        # dpkg has taken it already, in a removal that was cut.
+        (paths.directory(), paths.NOTHING, ["make directory /usr/local/bin"]),
+        (paths.directory(), FOUND.programs, ["make directory /usr/local/bin"]),
+        (paths.NOTHING, FOUND.programs, ["remove /usr/local/bin"]),
+        (paths.NOTHING, paths.NOTHING, []),
+    ],
+)
+def test_the_folder_of_the_programs_is_as_before(before: PathState, now: PathState, step: list[str]) -> None:
+    was = dataclasses.replace(WAS, paths={layout.PROGRAMS: before})
+    assert [text for text in steps(dataclasses.replace(FOUND, programs=now), was) if "/usr/local" in text] == step
+
+
 def test_what_was_there_before_stays() -> None:
     was = dataclasses.replace(WAS, packages=["bash", "istio-sidecar"], accounts={layout.USER: True})
     left = steps(dataclasses.replace(FOUND, paths=[], filters=[]), was)

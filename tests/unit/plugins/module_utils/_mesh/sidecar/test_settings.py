@@ -15,6 +15,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.setti
 
 GOOD: dict[str, t.Any] = {
     **{name: option.get("default") for name, option in argument_spec().items()},
+    "generation": "citadel",
     "vip": "192.0.2.62",
     "service_cidr": "10.233.0.0/16",
     "address": "192.0.2.81",
@@ -40,6 +41,12 @@ def test_the_files_are_the_procedure_s() -> None:
     ]
 
 
+def test_an_istiod_needs_no_service_network() -> None:
+    assert Settings.from_options({**GOOD, "service_cidr": None, "generation": "istiod"}).service_cidr == ""
+    with pytest.raises(SettingsError, match=r"^istio_sidecar_service_cidr is '': .*Set it \(mesh_service_cidr\)"):
+        Settings.from_options({**GOOD, "service_cidr": None})
+
+
 def test_more_settings_win_and_null_takes_out() -> None:
     extra = {"ISTIO_NAMESPACE": "shop", "ENABLE_INBOUND_IPV6": None}
     settings = Settings.from_options({**GOOD, "extra_env": extra})
@@ -57,10 +64,16 @@ def test_more_settings_win_and_null_takes_out() -> None:
         ("services", [{"name": "web", "port": 22}], "port 22 is a management port.*mesh_vm_services"),
         ("address", "127.0.1.1", "cannot be reached by pods.*mesh_vm_address"),
         ("extra_env", {"A B": 1}, "'A B' is not a name.*Put that key and value right"),
-        ("timeout", 0, "seconds from 1 on"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_value_and_the_way_out(option: str, value: t.Any, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         Settings.from_options({**GOOD, option: value})
     assert str(caught.value).startswith(f"istio_sidecar_{option} is {value!r}: ")
+
+
+def test_all_numbers_and_names_that_cannot_be_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_options({**GOOD, "timeout": 0, "management_ports": [22, 0], "namespace": "Shop"})
+    for words in ("namespace is 'Shop'; it must", "management_ports is 0; it must", "timeout is 0; it must"):
+        assert f"istio_sidecar_{words}" in str(caught.value)

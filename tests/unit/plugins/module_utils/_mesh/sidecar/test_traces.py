@@ -67,6 +67,7 @@ def test_a_first_footprint_has_no_key(host: Host) -> None:
     assert kept is not None
     assert [path for path in layout.PATHS if kept.existed(path)] == [f"{layout.CERTS}/key.pem", layout.CERTS]
     assert (tuple(kept.packages), kept.accounts) == (("bash",), {USER: True})
+    assert layout.PROGRAMS in kept.paths
     # What was before the role is never written anew.
     os.remove(f"{layout.CERTS}/key.pem")
     assert not traces.keep(layout.AGENT_AND_PROXY)

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""migrate.yml with roles that only say where they are run, or fail: batches, who is drained, what the end says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.playbooks import fake_roles
+from tests.unit.playbooks.fake_roles import Json, fail, say
+
+LOOK = {
+    "name": "Look",
+    "ansible.builtin.set_fact": {
+        "__istio_sidecar_look": {
+            "installed": "1.0.5",
+            "former": "{{ former | default(true) | bool }}",
+            "moves": "{{ former | default(true) | bool and kept | default(true) | bool }}",
+        }
+    },
+}
+APPLIED = {
+    "name": "Know how long",
+    "ansible.builtin.set_fact": {"__istio_sidecar_applied": {"pause": "{{ 2.5 if former | default(true) else 0 }}"}},
+}
+NAMES = "{{ registration_hosts | map(attribute='name') | join('+') }}"
+ROWS = {
+    "name": "Judge",
+    "ansible.builtin.set_fact": {
+        "__verify_rows": [
+            {
+                "row": "I9",
+                "host": "{{ inventory_hostname }}",
+                "state": "{{ 'FAILED' if unproved | default(false) else 'ok' }}",
+            },
+            # True once all VMs of its Services have moved.
+            {"row": "I12", "host": "{{ inventory_hostname }}", "state": "FAILED"},
+        ]
+    },
+}
+FILES: dict[str, list[Json]] = {
+    "preflight/tasks/main.yml": [say("preflight")],
+    "exposure/tasks/main.yml": [say("expose")],
+    "director/tasks/main.yml": [say("direct")],
+    "real_server/tasks/main.yml": [say("serve")],
+    "dnsmasq/tasks/main.yml": [say("resolve {{ inventory_hostname }}")],
+    "istio_sidecar/tasks/look.yml": [LOOK],
+    "istio_sidecar/tasks/main.yml": [say("run {{ inventory_hostname }}"), fail("broken"), APPLIED],
+    "registration/tasks/prepare.yml": [say("prepare")],
+    "registration/tasks/drain.yml": [say(f"drain {NAMES}", run_once=True)],
+    "registration/tasks/main.yml": [say(f"register {NAMES}", run_once=True)],
+    "registration/tasks/undrain.yml": [say(f"undrain {NAMES}", run_once=True)],
+    "verify/tasks/main.yml": [say("look at {{ verify_vms | join('+') }}", run_once=True), ROWS],
+}
+# What the real filters read of the site.
+SITE = """
+from jinja2 import pass_context
+
+@pass_context
+def mesh_site(context, host, part):
+    if part == "vms":
+        return [{"name": name} for name in context["groups"]["vms"]]
+    found = {"former": context.resolve("mesh_migrate_from") or "", "control_plane": "istiod", "vm_rows": ["I9"]}
+    return found[part]
+
+def verify_table(rows, control_plane):
+    return ["FAILED row of " + row["host"] for row in rows]
+
+class FilterModule:
+    def filters(self):
+        return {"mesh_site": mesh_site, "verify_table": verify_table}
+"""
+WORDS = "expose|direct|serve|prepare|drain|resolve|run|register|undrain|look"
+CONTROL_PLANE = ("-e", "istio_sidecar_control_plane=istiod", "-e", "verify_control_plane=istiod")
+
+
+@pytest.fixture
+def collections(root: Path, tmp_path: Path) -> Path:
+    made = fake_roles.make(root, tmp_path, "migrate", FILES, SITE)
+    filters = made / "ansible_collections/mesh/expansion/plugins/filter"
+    (filters / "verify_table.py").write_text(SITE)
+    return made
+
+
+def run(collections: Path, vms: Json, *arguments: str, former: str = "citadel") -> tuple[bool, list[str], str]:
+    given = (*CONTROL_PLANE, "-e", f"mesh_migrate_from={former}", *arguments)
+    ok, steps, said = fake_roles.run(collections, "migrate", vms, WORDS, *given)
+    return ok, steps, " ".join(said.split())
+
+
+def moved(vm: str) -> list[str]:
+    return [f"drain {vm}", f"resolve {vm}", f"run {vm}", f"register {vm}", f"undrain {vm}", f"look at {vm}"]
+
+
+def test_one_after_another(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {}, "web2": {}})
+    assert ok, said[-3000:]
+    assert steps[:4] == ["expose", "direct", "serve", "prepare"]
+    assert steps[4:] == [*moved("web1"), *moved("web2")]
+    assert "web1 has moved to istiod; its sidecar was away for 2.5 s at most" in said
+    assert "2 of 2 VMs are with istiod" in said
+    assert "Nobody needs what citadel has on the virtual address any more. Next, to take it away: drop" in said
+
+
+def test_who_has_moved_is_not_drained_and_all_are_proved(collections: Path) -> None:
+    # The first of a batch, on which what is done once would be done, has nothing to do.
+    ok, steps, said = run(collections, {"web1": {"former": False}, "web2": {}}, "-e", "migrate_batch=2")
+    assert ok, said[-3000:]
+    assert [step for step in steps if "drain" in step] == ["drain web2", "undrain web1+web2"]
+    assert "look at web1+web2" in steps
+    assert "web1 has moved to" not in said
+
+
+def test_who_was_not_looked_at_is_left(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {}, "web2": {}, "web3": {}}, "-l", "director,k8s_nodes,web2")
+    assert ok, said[-3000:]
+    assert "drain web2" in steps
+    assert "1 of 3 VMs are with istiod" in said
+    assert "or not looked at: web1, web3. Next: ansible-playbook mesh.expansion.migrate -l web1,web3" in said
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("broken", "web2 has not moved; it is as it was. Break broken: broken it is"),
+        ("unproved", "web2 has moved, but does not hold. Prove it: FAILED row of web2"),
+    ],
+)
+def test_a_failure_ends_the_run(collections: Path, reason: str, words: str) -> None:
+    ok, steps, said = run(collections, {"web1": {}, "web2": {reason: True}, "web3": {}})
+    assert not ok
+    assert words in said
+    assert steps[-1] == "undrain web2"
+    assert "drain web3" not in steps
+
+
+def test_who_could_not_be_brought_back_is_refused(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {"kept": False}})
+    assert not ok
+    assert "web1 has istio-sidecar 1.0.5, whose file is not in /var/cache/mesh-expansion" in said
+    assert "drain web1" not in steps
+
+
+def test_where_vms_come_from_has_to_be_known(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {}}, former="")
+    assert not ok
+    assert "mesh_migrate_from is not set" in said
+    assert steps == []
