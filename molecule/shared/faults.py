@@ -77,14 +77,7 @@ class CutRuns:
         return False
 
 
-def chosen(plan: Sequence[str], representative: Sequence[str]) -> list[int]:
-    """After which operations a run is killed: after each, or after those that stand for the others."""
-    if os.environ.get("MESH_EXPANSION_FAULTS") == "all":
-        return list(range(1, len(plan) + 1))
-    return [plan.index(text) + 1 for text in representative]
-
-
-def waited_for(plan: Sequence[str], representative: Sequence[str]) -> list[int]:
-    """The same where each has to be waited for, and takes the same time: the short form waits once, for the last."""
-    numbers = chosen(plan, representative)
-    return numbers if len(numbers) > len(representative) else numbers[-1:]
+def chosen(plan: Sequence[str], representative: str) -> list[int]:
+    """After which operations a run is killed: after each, or in the short form after the one that stands for them."""
+    every = os.environ.get("MESH_EXPANSION_FAULTS") == "all"
+    return list(range(1, len(plan) + 1)) if every else [plan.index(representative) + 1]
