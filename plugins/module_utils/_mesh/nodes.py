@@ -19,8 +19,9 @@ KIND = "Node"
 ADDRESS_TYPES = ("InternalIP", "ExternalIP")
 # Kubernetes' own word for nodes that load balancers are to leave alone; kubeadm says it of the control plane's.
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
-# Variables in which a run has what M(mesh.expansion.kube_access_info) said, the latest first.
-SEEN = ("__director_cluster", "__preflight_cluster")
+# Variables in which a run has what M(mesh.expansion.kube_access_info) said. Where preflight has an answer, the role
+# director does not ask again, so what that has is older.
+SEEN = ("__preflight_cluster", "__director_cluster")
 
 Mapping = t.Mapping[str, t.Any]
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -89,7 +90,8 @@ GONE = (
 
 
 def answer(results: t.Iterable[Mapping | None]) -> Answer:
-    """Of the first result of M(mesh.expansion.kube_access_info) that was asked for nodes."""
+    """Of the first result of M(mesh.expansion.kube_access_info) that has an answer about nodes."""
+    reason = ""
     for result in results:
         if not result or result.get("skipped"):
             continue
@@ -99,8 +101,8 @@ def answer(results: t.Iterable[Mapping | None]) -> Answer:
                 return Answer([_node(item) for item in read[0]["items"]])
             return _unknown("the user of mesh_kubeconfig may not list nodes; docs/rbac.yaml has that right.")
         if "documents" not in result:
-            return _unknown(str(result.get("error") or result.get("msg") or "the API gave no answer."))
-    return _unknown("the API has not been asked in this run.")
+            reason = str(result.get("error") or result.get("msg") or "the API gave no answer.")
+    return _unknown(reason or "the API has not been asked in this run.")
 
 
 def _unknown(reason: str) -> Answer:
@@ -140,7 +142,7 @@ def match(
     found = {name for names in owners.values() for name in names[:1]}
     surplus = {name for names in owners.values() for name in names[1:]} - found
     gone = {name: value for name, value in hosts.items() if name not in found | surplus}
-    if hosts and not found:
+    if not found:
         # Rather than a table without anybody in it.
         return RealServers(dict(hosts), refused=_refused([_nobody(hosts, said.nodes)]))
     servers = {name: value for name, value in hosts.items() if name in found}

@@ -246,11 +246,11 @@ def test_what_the_api_says() -> None:
     )
 
 
-def test_the_latest_answer_counts() -> None:
-    older, newer = seen(item("old")), seen(item("new"))
-    assert [one.name for one in answer([newer, older]).nodes] == ["new"]
-    assert [one.name for one in answer([{"skipped": True}, older]).nodes] == ["old"]
-    assert [one.name for one in answer([{"documents": []}, older]).nodes] == ["old"]
+@pytest.mark.parametrize(
+    "others", [[], [None], [{"skipped": True}], [{"documents": []}], [{"reachable": False, "error": "Refused."}]]
+)
+def test_the_first_answer_counts(others: list[Any]) -> None:
+    assert [one.name for one in answer([*others, seen(item("new")), seen(item("old"))]).nodes] == ["new"]
 
 
 @pytest.mark.parametrize(
