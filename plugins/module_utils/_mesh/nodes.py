@@ -47,30 +47,31 @@ class Answer(t.NamedTuple):
 
 
 class RealServers(t.NamedTuple):
-    """Addresses by name: of all real servers, of those among them that no play runs on, of nodes that nobody may take,
-    and of hosts that are no node."""
+    """Addresses by name, and what else has come of asking the cluster."""
 
     servers: t.Mapping[str, str]
+    # Of these the nodes without a host; and nodes that would be, if they were ready.
     unmanaged: t.Mapping[str, str] = {}
-    refused: t.Sequence[str] = ()
+    unready: t.Mapping[str, str] = {}
+    # Hosts that are no node.
     gone: t.Mapping[str, str] = {}
     # Hosts whose node is not ready.
     waiting: t.Sequence[str] = ()
+    # What has to be decided before a run, and why the cluster's nodes are not known.
+    refused: t.Sequence[str] = ()
     unknown: str = ""
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
-            "unmanaged": dict(self.unmanaged),
+            **{key: dict(getattr(self, key)) for key in WORDS},
             "refused": list(self.refused),
-            "gone": dict(self.gone),
             "unknown": self.unknown,
         }
 
     def notes(self) -> list[str]:
         """What is worth to be known before a run."""
         return [
-            *(f"{name} ({address}) {UNMANAGED}" for name, address in self.unmanaged.items()),
-            *(f"{name} ({address}) {GONE}" for name, address in self.gone.items()),
+            *(f"{name} ({value}) {why}" for key, why in WORDS.items() for name, value in getattr(self, key).items()),
             *(
                 f"The node {name} is not ready; it stays a real server, and director_health decides whether it gets "
                 "connections."
@@ -79,14 +80,15 @@ class RealServers(t.NamedTuple):
         ]
 
 
-UNMANAGED = (
-    "is a node of the cluster without a host in the inventory, and a real server by mesh_nodes_unmanaged: nobody looks "
-    "at it. docs/nodes.md says what must hold there."
-)
-GONE = (
-    "is in the group k8s_nodes and is no node of the cluster, so nothing is forwarded to it. Take it out of the group, "
-    "or set its mesh_vm_address or ansible_host to the node's address."
-)
+# What there is to say of those that nobody looks at as real servers.
+WORDS = {
+    "unmanaged": "is a node of the cluster without a host in the inventory, and a real server by mesh_nodes_unmanaged: "
+    "nobody looks at it. docs/nodes.md says what must hold there.",
+    "unready": "is a node of the cluster without a host in the inventory that is not ready, so nothing is forwarded to "
+    "it until it is. With a host it would stay a real server meanwhile.",
+    "gone": "is in the group k8s_nodes and is no node of the cluster, so nothing is forwarded to it. Take it out of "
+    "the group, or set its mesh_vm_address or ansible_host to the node's address.",
+}
 
 
 def answer(results: t.Iterable[Mapping | None]) -> Answer:
@@ -147,10 +149,15 @@ def match(
         return RealServers(dict(hosts), refused=_refused([_nobody(hosts, said.nodes)]))
     servers = {name: value for name, value in hosts.items() if name in found}
     alone: dict[str, str] = {}
-    without = [node for node, names in owners.items() if not names and node.ready and not node.excluded]
-    for node in sorted(without, key=lambda one: one.name):
+    waits: dict[str, str] = {}
+    without = [node for node, names in owners.items() if not names and not node.excluded]
+    for node in sorted(without, key=lambda one: (not one.ready, one.name)):
         address = nearest(node.addresses, vip)
-        if node.name in hosts:
+        if not node.ready:
+            # While a node comes or goes nobody need decide about it.
+            if unmanaged and address is not None and str(address) not in {*hosts.values(), *alone.values()}:
+                waits[node.name] = str(address)
+        elif node.name in hosts:
             refused.append(_elsewhere(node, hosts[node.name]))
             servers[node.name] = hosts[node.name]
             gone.pop(node.name, None)
@@ -165,7 +172,7 @@ def match(
             alone[node.name] = str(address)
     ready = {name for node, names in owners.items() if node.ready for name in names}
     waiting = [name for name in servers if name not in ready and name in found]
-    return RealServers({**servers, **alone}, alone, _refused(refused), gone, waiting)
+    return RealServers({**servers, **alone}, alone, waits, gone, waiting, _refused(refused))
 
 
 def nearest(addresses: t.Sequence[Address], vip: str) -> Address | None:

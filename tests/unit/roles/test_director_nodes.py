@@ -102,7 +102,7 @@ def test_the_api_is_asked_once(root: Path, tmp_path: Path, api: Api) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     node3 = {"node3": "192.168.0.73"}
     assert found(tmp_path)["nodes"] == {**WORKER, **node3}
-    assert found(tmp_path)["said"] == {"unmanaged": node3, "refused": [], "gone": {}, "unknown": ""}
+    assert found(tmp_path)["said"] == {"unmanaged": node3, "unready": {}, "gone": {}, "refused": [], "unknown": ""}
     assert [path.partition("?")[0] for path in api.requests] == ["/version", NODES]
 
 

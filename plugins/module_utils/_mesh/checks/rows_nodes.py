@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..nodes import GONE, UNMANAGED
+from ..nodes import WORDS
 from .model import CLUSTER_HOST, FAILED, UNCHECKED, Row
 
 ROW = "N1"
@@ -21,7 +21,7 @@ def rows(real_servers: t.Mapping[str, t.Any]) -> list[Row]:
     return [
         *(
             Row(ROW, WHAT, HOW, UNCHECKED, True, f"{name} ({address}) {why}", name)
-            for key, why in (("unmanaged", UNMANAGED), ("gone", GONE))
+            for key, why in WORDS.items()
             for name, address in real_servers.get(key, {}).items()
         ),
         *(Row(ROW, WHAT, HOW, FAILED, False, said, CLUSTER_HOST) for said in real_servers.get("refused", ())),

@@ -51,7 +51,7 @@ def refusal(said: Answer, unmanaged: bool = True, hosts: dict[str, str] | None =
 
 def test_hosts_keep_their_names_and_addresses() -> None:
     found = matched(cluster(node3=None))
-    assert found == RealServers(HOSTS, {}, [], {}, [])
+    assert found == RealServers(HOSTS, refused=[], waiting=[])
     assert list(found.servers) == list(HOSTS)
 
 
@@ -76,6 +76,9 @@ def test_a_node_that_nobody_asks_for(change: dict[str, bool], unmanaged: bool) -
     """One that is not ready, and one that Kubernetes is told to leave alone."""
     found = matched(cluster(node3=node("node3", "192.168.0.73", **change)), unmanaged)
     assert (found.servers, found.unmanaged, found.refused) == (HOSTS, {}, [])
+    # It is one that would be a real server.
+    assert found.unready == ({"node3": "192.168.0.73"} if unmanaged and "ready" in change else {})
+    assert len(found.notes()) == len(found.unready)
 
 
 @pytest.mark.parametrize("change", [{"ready": False}, {"excluded": True}], ids=str)
@@ -140,12 +143,13 @@ def test_two_hosts_with_two_addresses_of_one_node() -> None:
 def test_one_host_with_the_address_of_two_nodes() -> None:
     """The object of a node that was given another name is left behind for a while."""
     said = cluster(former=node("former", "192.168.0.71", ready=False), node3=None)
-    assert matched(said) == RealServers(HOSTS, {}, [], {}, [])
+    assert matched(said) == RealServers(HOSTS, refused=[], waiting=[])
 
 
 def test_two_nodes_without_a_host_with_one_address_are_one_real_server() -> None:
-    found = matched(cluster(node4=node("node4", "192.168.0.73")))
-    assert found.unmanaged == {"node3": "192.168.0.73"}
+    for name, ready in (("node4", True), ("node4", False), ("former", False)):
+        found = matched(cluster(other=node(name, "192.168.0.73", ready=ready)))
+        assert (found.unmanaged, found.unready) == ({"node3": "192.168.0.73"}, {})
 
 
 @pytest.mark.parametrize("unmanaged", [False, True])

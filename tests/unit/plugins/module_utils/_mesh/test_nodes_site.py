@@ -93,7 +93,13 @@ def test_a_node_without_a_host_is_refused_before_anything_is_changed(kube: FakeK
     assert line.startswith("mesh_nodes_from_cluster: node3 (192.168.0.73) is a ready node of the cluster")
     # What goes on without a decision, such as drain and verify, knows the hosts.
     assert value("nodes", found) == {"worker1": "192.168.0.71", "worker2": "192.168.0.72"}
-    assert value("real_servers", found) == {"unmanaged": {}, "refused": [line], "gone": {}, "unknown": ""}
+    assert value("real_servers", found) == {
+        "unmanaged": {},
+        "unready": {},
+        "gone": {},
+        "refused": [line],
+        "unknown": "",
+    }
 
 
 @pytest.mark.parametrize("generation", ["istiod", "citadel"])
