@@ -155,7 +155,7 @@ def match(
         address = nearest(node.addresses, vip)
         if not node.ready:
             # While a node comes or goes nobody need decide about it.
-            if unmanaged and address is not None and str(address) not in {*hosts.values(), *alone.values()}:
+            if unmanaged and address is not None and str(address) not in alone.values():
                 waits[node.name] = str(address)
         elif node.name in hosts:
             refused.append(_elsewhere(node, hosts[node.name]))
