@@ -110,7 +110,7 @@ def answer(results: t.Iterable[Mapping | None]) -> Answer:
 def _unknown(reason: str) -> Answer:
     return Answer(
         unknown=f"{VARIABLE}: the cluster's nodes are not known: {reason} For one run with the hosts of the inventory "
-        f"as they are: -e {VARIABLE}=false"
+        f"as they are: -e {VARIABLE}=false -e mesh_nodes_unmanaged=false"
     )
 
 

@@ -273,4 +273,4 @@ def test_why_the_nodes_are_not_known(results: list[Any], why: str) -> None:
     said = answer(results)
     assert said.nodes == ()
     assert said.unknown.startswith(f"mesh_nodes_from_cluster: the cluster's nodes are not known: {why}")
-    assert said.unknown.endswith("-e mesh_nodes_from_cluster=false")
+    assert said.unknown.endswith("-e mesh_nodes_from_cluster=false -e mesh_nodes_unmanaged=false")

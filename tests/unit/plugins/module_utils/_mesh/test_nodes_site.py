@@ -86,6 +86,13 @@ def test_by_default_the_api_is_not_asked_and_says_nothing(kube: FakeKube, genera
     assert rows.rows(made, {}, seen, {}, {}, "", {}, {}) == rows.rows(made, {}, seen, {}, {}, "")
 
 
+def test_the_way_out_when_the_api_is_gone() -> None:
+    """What the message says, as the command line has it."""
+    found = parsed({**ALL, "mesh_nodes_from_cluster": "false", "mesh_nodes_unmanaged": "false"})
+    assert found.problems == ()
+    assert value("nodes", found) == {"worker1": "192.168.0.71", "worker2": "192.168.0.72"}
+
+
 @pytest.mark.parametrize("generation", ["istiod", "citadel"])
 def test_a_node_without_a_host_is_refused_before_anything_is_changed(kube: FakeKube, generation: str) -> None:
     found = parsed(FROM, kube, generation)
