@@ -35,8 +35,9 @@ FEATURES: dict[str, list[dict[str, Any]]] = {
         {"mesh_vm_to_pods": True, "mesh_network": "pods", "mesh_label_network": True},
         {"mesh_dns_mode": "dnsmasq"},
         {"mesh_exposure_backend": "external_ips"},
+        {"mesh_nodes_from_cluster": True},
     ],
-    "citadel": [{"mesh_exposure_backend": "load_balancer"}],
+    "citadel": [{"mesh_exposure_backend": "load_balancer"}, {"mesh_nodes_from_cluster": True}],
 }
 HEAD = """<!-- Written by scripts/rbac_page.py. -->
 # Rights on the Kubernetes API

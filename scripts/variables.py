@@ -27,6 +27,19 @@ GENERATIONS = ("istiod", "citadel")
 VM, HOSTS = "web1", {"lvs1": "192.0.2.61", "node1": "192.0.2.71", "web1": "192.0.2.81"}
 GROUPS = {"director": ["lvs1"], "k8s_nodes": ["node1"], "vms": [VM]}
 PART = re.compile(r"mesh_site\('(\w+)'[^)]*\)\)?(?:\.(\w+))?")
+# What the API says of its nodes where it is asked: one has a host, the other has none.
+CLUSTER = {
+    "documents": [
+        {
+            "kind": "Node",
+            "state": "ok",
+            "items": [
+                {"name": name, "node": {"ready": True, "addresses": [{"type": "InternalIP", "address": address}]}}
+                for name, address in (("node1", HOSTS["node1"]), ("node2", "192.0.2.72"))
+            ],
+        }
+    ]
+}
 HEAD = """# Variables of a site
 
 Made by `python scripts/variables.py` from [variables.yml](variables.yml) and from the code: change these, not it.
@@ -46,8 +59,8 @@ def variables() -> dict[str, Json]:
 
 
 def site(generation: str, common: Json, of_vm: Json) -> sites.Site:
-    given = {"mesh_vip": "192.0.2.1", "mesh_control_plane": generation, "mesh_sidecar_package": "/sidecar.deb"}
-    given |= {"mesh_service_cidr": "10.233.0.0/16", **common}
+    given: Json = {"mesh_vip": "192.0.2.1", "mesh_control_plane": generation, "mesh_sidecar_package": "/sidecar.deb"}
+    given |= {"mesh_service_cidr": "10.233.0.0/16", "__preflight_cluster": CLUSTER, **common}
 
     def of_host(name: str) -> sites.Read:
         return {"ansible_host": HOSTS[name], **given, **(of_vm if name == VM else {})}.get

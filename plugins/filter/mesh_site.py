@@ -13,6 +13,10 @@ description:
   - Parses the variables C(mesh_*) of a host and the inventory groups C(director), C(k8s_nodes) and C(vms) into one
     object, checks them, and gives one part of it. The defaults of all roles are made with it, so that no two of them
     can differ.
+  - With C(mesh_nodes_from_cluster) the part V(nodes) is what the API says, matched to the group C(k8s_nodes) by
+    address, as far as the role P(mesh.expansion.director#role) or P(mesh.expansion.preflight#role) has asked it in the
+    same run. V(real_servers) says which of them have no host, which nodes may not be taken, and which hosts are no
+    node.
   - A host has one address, C(mesh_vm_address), or else C(ansible_host), or else its name in the inventory.
   - A variable that the part needs and that is missing or cannot be used is an error that names the
     variable, its value and the way out.
@@ -75,6 +79,7 @@ options:
       - picture
       - directors
       - nodes
+      - real_servers
       - vms
       - vm_addresses
 """

@@ -50,6 +50,13 @@ options:
     type: int
     default: 30
     version_added: "1.1.0"
+  real_servers:
+    description:
+      - The part V(real_servers) of P(mesh.expansion.mesh_site#filter), where the cluster says who is one. A node
+        without a host in the inventory has a row then that is not checked.
+    type: dict
+    default: {}
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -109,6 +116,7 @@ def verify_rows(
     table: str = "the table is loaded",
     control_plane: str = generations.DEFAULT,
     expiry_days: int = 30,
+    real_servers: Results | None = None,
 ) -> list[dict[str, t.Any]]:
     """Judge what was seen."""
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
@@ -122,7 +130,7 @@ def verify_rows(
         if not 0 <= days <= _MOST_DAYS:
             raise MeshError(f"expiry_days (verify_expiry_days) is {days}; it must be a number from 0 to {_MOST_DAYS}.")
         forecasts = {host: expiry.warnings(expiry.dated(result), now, days) for host, result in seen.items()}
-        judged = rows.rows(generation, cluster, directors or {}, seen, identities or {}, table, forecasts)
+        judged = rows.rows(generation, cluster, directors or {}, seen, identities or {}, table, forecasts, real_servers)
     return [row._asdict() for row in judged]
 
 

@@ -81,7 +81,7 @@ options:
         description: Kind of the objects.
         type: str
         required: true
-        choices: [ConfigMap, Deployment, Namespace, Pod, Service, WorkloadGroup]
+        choices: [ConfigMap, Deployment, Namespace, Node, Pod, Service, WorkloadGroup]
       selector:
         description: Labels that objects must have, where all of the namespace are read.
         type: str
@@ -191,8 +191,8 @@ claimed:
 documents:
   description:
     - Of each of O(documents), the C(items) that are there, with their C(name), C(labels), the C(data) of the wanted
-      keys, of a Pod its C(phase), of a Deployment the C(template_labels) and C(images) of its pods, and of a Service
-      its C(service), with C(type), C(selector) and C(ports).
+      keys, of a Pod its C(phase), of a Deployment the C(template_labels) and C(images) of its pods, of a Service
+      its C(service), with C(type), C(selector) and C(ports), and of a Node its C(node), with C(ready) and C(addresses).
     - The C(state) is V(ok), V(missing), V(forbidden), V(unserved) when the API server does not know the kind, or
       V(invalid) when it does not understand the C(selector).
   returned: when it answered
@@ -228,6 +228,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     DEPLOYMENTS,
     ENDPOINTS,
     NAMESPACES,
+    NODES,
     PODS,
     SECRETS,
     SERVICE_ACCOUNTS,
@@ -241,7 +242,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._module import Nest
 _RESOURCES = {
     item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, ENDPOINTS, NAMESPACES, SECRETS, SERVICES, SERVICE_ACCOUNTS)
 }
-_READABLE = {item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICES, WORKLOAD_GROUPS)}
+_READABLE = {item.kind: item for item in (CONFIGMAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS, SERVICES, WORKLOAD_GROUPS)}
 _OF_SERVICE = ("type", "selector", "ports")
 
 Items = t.List[t.Dict[str, t.Any]]
@@ -278,7 +279,13 @@ def _part(found: dict[str, t.Any], asked: dict[str, t.Any]) -> dict[str, t.Any]:
         "template_labels": (template.get("metadata") or {}).get("labels") or {},
         "images": [item.get("image") or "" for item in (template.get("spec") or {}).get("containers") or []],
         "service": front,
+        **({"node": _node(found.get("status") or {})} if asked["kind"] == NODES.kind else {}),
     }
+
+
+def _node(status: dict[str, t.Any]) -> dict[str, t.Any]:
+    states = {item.get("type"): item.get("status") for item in status.get("conditions") or []}
+    return {"ready": states.get("Ready") == "True", "addresses": status.get("addresses") or []}
 
 
 def inspect(

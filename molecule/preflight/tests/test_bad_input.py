@@ -3,6 +3,7 @@ fix, and changes nothing."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
@@ -177,6 +178,18 @@ def test_api_cannot_be_reached(playbook: Playbook, tmp_path: Path) -> None:
     refused(
         playbook("site.yml", "-e", f"mesh_kubeconfig={kubeconfig}"), r"https://192\.168\.0\.1:9", r"mesh_kubeconfig"
     )
+
+
+def test_a_node_that_the_inventory_does_not_know(playbook: Playbook, site: Callable[..., Path]) -> None:
+    """The cluster's API says who is a node. Exposed services name all but the first one."""
+    alone, *hosts = lab_state.hosts("k8s_nodes")
+    path = site(k8s_nodes=hosts)
+    done = playbook("site.yml", "-e", "mesh_nodes_from_cluster=true", inventory=path)
+    refused(done, rf"mesh_nodes_from_cluster: {alone} \([\d.]+\) is a ready node .*mesh_nodes_unmanaged: true")
+    wanted = {"mesh_nodes_from_cluster": True, "mesh_nodes_unmanaged": True}
+    done = playbook("molecule/preflight/converge.yml", "-e", json.dumps(wanted), inventory=path)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(rf"{alone} \([\d.]+\) is a node of the cluster without a host", " ".join(done.stdout.split()))
 
 
 def built(folder: Path, version: str, architecture: str) -> Path:

@@ -25,6 +25,7 @@ _EXPOSED = (
     "mesh_dns_mode",
     "mesh_migrate_from",
 )
+_NODES = ("mesh_nodes_from_cluster", "mesh_nodes_unmanaged")
 
 
 class Part(t.NamedTuple):
@@ -87,7 +88,8 @@ PARTS: dict[str, Part] = {
     "directors": Part(
         lambda site: [{"name": name, "address": host.address} for name, host in site.directors.items()], hosts=True
     ),
-    "nodes": Part(Site.node_addresses, hosts=True),
+    "nodes": Part(Site.node_addresses, _NODES, hosts=True),
+    "real_servers": Part(lambda site: site.real_servers.as_dict(), _NODES, hosts=True),
     "vms": Part(lambda site: [vm.as_dict() for vm in site.vms.values()], hosts=True),
     "vm_addresses": Part(lambda site: list(dict.fromkeys(vm.address for vm in site.vms.values())), hosts=True),
 }

@@ -35,7 +35,7 @@ class Problem(t.NamedTuple):
 def found(site: Site, known: t.Sequence[Problem]) -> list[Problem]:
     """On top of those that are known from reading the variables."""
     problems = [*known, *_addresses(site), *_names(site), *_upstream_dns(site), *_package(site), *_verification(site)]
-    problems += _pruning(site)
+    problems += [*_pruning(site), *_nodes(site)]
     if not {problem.variable for problem in problems} & set(_OF_EXPOSURE):
         problems += _exposed(site)
     return problems
@@ -162,6 +162,12 @@ def _pruning(site: Site) -> t.Iterator[Problem]:
         yield Problem("mesh_prune_max", f"mesh_prune_max: {text}")
 
 
+def _nodes(site: Site) -> t.Iterator[Problem]:
+    if site.nodes_unmanaged and not site.nodes_from_cluster:
+        text = "true, but mesh_nodes_from_cluster is not. Set that to true as well, or drop mesh_nodes_unmanaged."
+        yield Problem("mesh_nodes_unmanaged", f"mesh_nodes_unmanaged: {text}")
+
+
 def seconds(duration: str) -> int:
     """Of one that is right."""
     parts = re.findall("([0-9]+)([hms])", duration)
@@ -175,8 +181,9 @@ def _exposed(site: Site) -> t.Iterator[Problem]:
     except ExposureError as exc:
         yield Problem(name, f"{both}: {exc}. Correct the entry, or remove it to get the profile's own list.")
         return
-    # Without the other hosts nobody forwards to them.
-    for entry in exposed if site.nodes else ():
-        for node in (node for node in entry["nodes"] if node not in site.nodes):
-            text = f"{entry['name']} names the node {node!r}. Name hosts of k8s_nodes: {', '.join(site.nodes)}."
+    # Without the other hosts nobody forwards to them. A node without a host has no name that every run knows.
+    known = [name for name in site.nodes if name not in site.real_servers.unmanaged]
+    for entry in exposed if known else ():
+        for node in (node for node in entry["nodes"] if node not in known):
+            text = f"{entry['name']} names the node {node!r}. Name hosts of k8s_nodes: {', '.join(known)}."
             yield Problem(name, f"{both}: {text}")

@@ -18,6 +18,7 @@ from .exposure.backends import BACKENDS
 from .exposure.istiod import GATEWAY
 from .exposure.profiles import together
 from .generations.model import DNSMASQ, Generation
+from .nodes import SEEN, RealServers, answer, match
 from .problems import Problem, found
 
 Read = t.Callable[[str], t.Any]
@@ -114,13 +115,18 @@ class Site:
     expect: str
     # The URL of a pod's Service, at which requests from VMs are sent.
     server: str
+    # Whether the cluster says who is a real server, and whether nodes are that have no host of the inventory.
+    nodes_from_cluster: bool
+    nodes_unmanaged: bool
     # Where the report goes on the control node.
     report_path: str
     # How long a VM must be silent that is not in the inventory, such as 24h, and how many of them go at once.
     prune_after: str
     prune_max: str
     directors: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
+    # The real servers: hosts of the inventory, and nodes of the cluster that have none.
     nodes: t.Mapping[str, Host] = dataclasses.field(default_factory=dict)
+    real_servers: RealServers = RealServers({})
     vms: t.Mapping[str, Vm] = dataclasses.field(default_factory=dict)
     # Of each VM: the path or URL of its sidecar package.
     packages: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -177,13 +183,14 @@ class Site:
 
     def notes(self) -> list[str]:
         """What is unusual about the site and wanted all the same."""
+        found = self.real_servers.notes()
         if self.dns_mode == DNSMASQ != self.generation.dns_modes[0]:
-            return [
+            found.append(
                 f"mesh_dns_mode: {DNSMASQ} exposes the cluster's DNS on the virtual address, which answers everybody. "
                 f"All else that is exposed authenticates its clients; {self.generation.dns_modes[0]} needs no such "
                 "exposure."
-            ]
-        return []
+            )
+        return found
 
     def probe_names(self) -> list[dict[str, t.Any]]:
         """What a VM's resolver must answer: a name of the control plane with the virtual address, and with it only;
@@ -250,6 +257,12 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
     former = _former(read, generation, problems)
     # While VMs move, nothing changes about their names: the new sidecar need not be there for them to resolve.
     modes = generation.dns_modes
+    from_cluster, unmanaged = flag("mesh_nodes_from_cluster"), flag("mesh_nodes_unmanaged")
+    hosts = {name: address_of(host_read(name), name) for name in groups.get("k8s_nodes") or []}
+    real_servers = RealServers(hosts)
+    if from_cluster and hosts:
+        others = [name for group in ("director", "vms") for name in groups.get(group) or []]
+        real_servers = match(hosts, answer(map(read, SEEN)), text("mesh_vip"), unmanaged, others)
     site = Site(
         generation=generation,
         vip=text("mesh_vip"),
@@ -285,11 +298,14 @@ def parse(read: Read, groups: t.Mapping[str, t.Sequence[str]], host_read: t.Call
         plain_client=read("mesh_verify_plain_client") or {},
         expect=text("mesh_verify_expect"),
         server=text("mesh_verify_server"),
+        nodes_from_cluster=from_cluster,
+        nodes_unmanaged=unmanaged,
         report_path=text("mesh_report_path", "./mesh-report.html"),
         prune_after=text("mesh_prune_after", "24h"),
         prune_max=text("mesh_prune_max", "5"),
         directors={name: Host(name, address_of(host_read(name), name)) for name in groups.get("director") or []},
-        nodes={name: Host(name, address_of(host_read(name), name)) for name in groups.get("k8s_nodes") or []},
+        nodes={name: Host(name, address) for name, address in real_servers.servers.items()},
+        real_servers=real_servers,
         vms={name: vm_of(host_read(name), name) for name in groups.get("vms") or []},
         packages={name: str(host_read(name)("mesh_sidecar_package") or "") for name in groups.get("vms") or []},
     )

@@ -11,6 +11,7 @@ import typing as t
 from ..generations.model import CLUSTER, DIRECTOR, VM, Generation
 from ..unseen import told, unreachable
 from .model import CLUSTER_HOST, FAILED, OK
+from .rows_nodes import WHAT
 
 Mapping = t.Mapping[str, t.Any]
 Results = t.Mapping[str, Mapping]
@@ -108,15 +109,14 @@ def _site(host: str) -> str:
 
 
 def _node(host: str, result: Mapping) -> t.Iterator[Drift]:
-    what = "the node takes what the director forwards"
     if "operations" not in result:
-        yield Drift(host, what, f"could not be looked at: {told(result)}", _site(host))
+        yield Drift(host, WHAT, f"could not be looked at: {told(result)}", _site(host))
         return
     problems = list(result["refusals"])
     if result["operations"]:
         problems.append(f"the next run would: {'; '.join(result['operations'])}")
     if problems:
-        yield Drift(host, what, "; ".join(problems), _site(host))
+        yield Drift(host, WHAT, "; ".join(problems), _site(host))
 
 
 def _package(host: str, result: Mapping) -> t.Iterator[Drift]:

@@ -9,7 +9,7 @@ import typing as t
 
 from ..generations.model import CLUSTER, DIRECTOR, EXPOSURE, TOKEN, VM, Generation, RowText
 from ..unseen import told, unreachable, unseen
-from . import rows_pair, rows_token
+from . import rows_nodes, rows_pair, rows_token
 from .model import CLUSTER_HOST, FAILED, OK, UNCHECKED, WARNING, Finding, Row, finding
 
 Mapping = t.Mapping[str, t.Any]
@@ -25,14 +25,21 @@ def rows(
     identities: Results,
     table: str,
     forecasts: t.Mapping[str, t.Sequence[str]] | None = None,
+    real_servers: Mapping | None = None,
 ) -> list[Row]:
     """The rows of a whole run; C(table) says what the director's table holds when all is well, C(forecasts) by VM what
-    of its identity expires before long."""
+    of its identity expires before long, C(real_servers) what the cluster said of its nodes if it was asked."""
     names = cluster.get("names")
     warnings = forecasts or {}
+    nodes = real_servers or {}
     return [
         *_cluster_rows(generation, cluster),
-        *(row for host, result in directors.items() for row in _director_rows(generation, host, result, table)),
+        *(
+            row
+            for host, result in directors.items()
+            for row in _director_rows(generation, host, result, table, nodes.get("unknown", ""))
+        ),
+        *(rows_nodes.rows(nodes) if directors else []),
         *([rows_pair.row(directors)] if len(directors) > 1 else []),
         *(
             row
@@ -51,7 +58,8 @@ def _cluster_rows(generation: Generation, result: Mapping) -> list[Row]:
     ]
 
 
-def _director_rows(generation: Generation, host: str, result: Mapping, table: str) -> list[Row]:
+def _director_rows(generation: Generation, host: str, result: Mapping, table: str, unknown: str) -> list[Row]:
+    """C(unknown) says why it is not known which nodes there are: then the hosts of the inventory were taken."""
     if "operations" not in result:
         return _unread(generation, DIRECTOR, host, result)
     problems = list(result["refusals"])
@@ -62,6 +70,9 @@ def _director_rows(generation: Generation, host: str, result: Mapping, table: st
     checked = f", taken out by the checks: {', '.join(failing)}" if failing else ""
     held = f"held on {', '.join(result['places'])}" if result["places"] else "held by another director"
     good = f"{table}, {held}{drained}{checked}"
+    if unknown and not result["refusals"]:
+        inventory = "; ".join(problems) or good
+        return [_row(_text_of(generation, "table"), host, Finding([], "", f"{unknown} Of these: {inventory}"))]
     return [_row(_text_of(generation, "table"), host, Finding(problems, good))]
 
 

@@ -15,6 +15,7 @@ from ..._kube.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     ENDPOINTS,
+    NODES,
     PEER_AUTHENTICATIONS,
     PODS,
     SERVICES,
@@ -26,7 +27,6 @@ from ..register.objects import MANAGED_BY, MANAGED_BY_LABEL
 from . import redact
 from .gather import Found, Limits, cut
 
-NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 EVENTS = Resource("", "v1", "events", "Event")
 _OURS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 _OF_SERVICE = "kubernetes.io/service-name"

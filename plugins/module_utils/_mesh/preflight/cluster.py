@@ -13,6 +13,7 @@ from ..exposure.backends import AUTO as BY_VERSION
 from ..exposure.backends import EXTERNAL_IPS, LOAD_BALANCER, choose
 from ..exposure.istiod import GATEWAY_DEPLOYMENT
 from ..generations.model import TOKEN
+from ..nodes import KIND as NODE
 from ..register.rights import drain, needed
 from ..register.services import AUTO, SELECTING
 from ..site import Site
@@ -45,6 +46,7 @@ def required_access(site: Site, configmap: str, deployment: str) -> list[JsonObj
             else []
         ),
         *_verification(site),
+        *([_right("nodes", ["list"])] if site.nodes_from_cluster else []),
     ]
 
 
@@ -150,7 +152,8 @@ def required_objects(site: Site, configmap: str, deployment: str) -> list[JsonOb
 def required_documents(site: Site) -> list[JsonObject]:
     """What is read before the first change."""
     own = control_plane.documents(site, _own_namespaces(site))
-    return [*own, *fronts.documents(site), *client_pods.documents(site)]
+    nodes = [{"kind": NODE}] if site.nodes_from_cluster else []
+    return [*own, *fronts.documents(site), *client_pods.documents(site), *nodes]
 
 
 def required_exposure(site: Site, adopt: bool) -> JsonObject | None:

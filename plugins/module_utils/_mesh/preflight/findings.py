@@ -42,6 +42,7 @@ def _groups(site: Site) -> t.Iterator[str]:
             f"inventory group director: {name} is also in k8s_nodes, and kube-proxy on it would take the packets "
             "before IPVS sees them. Use a machine of its own as director."
         )
+    yield from site.real_servers.refused
     yield from _addresses(site)
 
 
