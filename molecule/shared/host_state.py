@@ -108,6 +108,16 @@ def firewall() -> list[str]:
     )
 
 
+def own_rules() -> dict[str, str]:
+    """Tables of nftables that are neither iptables' nor kube-proxy's, as they are listed."""
+    tables = [line.split()[1:] for line in output("nft", "list", "tables").splitlines()]
+    return {
+        f"{family} {name}": output("nft", "--stateless", "list", "table", family, name)
+        for family, name in tables
+        if name != "kube-proxy" and not (family in ("ip", "ip6") and name in ("filter", "nat", "mangle", "raw"))
+    }
+
+
 def main() -> None:
     table = Path("/proc/net/ip_vs")
     state = {
@@ -118,6 +128,7 @@ def main() -> None:
         "addresses": addresses(),
         "sysctls": sysctls(),
         "firewall": firewall(),
+        "own rules": own_rules(),
         "ipvs": table.read_text().splitlines()[3:] if table.exists() else [],
     }
     json.dump(state, sys.stdout)

@@ -98,11 +98,13 @@ keepalived:
   sample: {active: true, foreign: false, standby: false}
 packet_filter:
   description: What of O(traffic) the packet filter keeps, or may keep, and by which chain; the services that set up
-    rules; the networks of the host's interfaces; and whether the rules of nftables.service take away all others.
+    rules; chains that iptables cannot use; the networks of the host's interfaces; and whether the rules of
+    nftables.service take away all others.
   returned: as root
   type: dict
   sample:
     error: ""
+    clashes: []
     flushes: false
     kept: []
     networks: [{engine: false, interface: eth0, network: 192.168.0.0/24}]

@@ -44,29 +44,40 @@ def look(traffic: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
     _interfaces, places = addresses.look()
     seen: dict[str, t.Any] = {"units": _units(), "flushes": _flushes(), "networks": networks(places), "error": ""}
     try:
-        found = bases()
+        found, clashes = bases()
     except HostError as exc:
-        return {**seen, "error": str(exc), "kept": []}
-    asked = [Traffic(**item) for item in traffic]
-    return {**seen, "kept": [line for item in asked for line in kept(found, item, places)]}
+        return {**seen, "error": str(exc), "kept": [], "clashes": []}
+    lines = [line for item in traffic for line in _asked(found, item, places)]
+    return {**seen, "kept": lines, "clashes": clashes}
 
 
-def bases() -> list[Base]:
-    """The rules of nftables and of both kinds of iptables."""
+def _asked(
+    found: t.Sequence[Base], item: t.Mapping[str, t.Any], places: t.Sequence[addresses.Place]
+) -> list[dict[str, t.Any]]:
+    try:
+        return kept(found, Traffic(**item), places)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise HostError(
+            f"traffic has {item!r}, which cannot be asked about ({exc}). Give what the filter "
+            "mesh.expansion.preflight_traffic returns."
+        ) from exc
+
+
+def bases() -> tuple[list[Base], list[str]]:
+    """The rules of nftables and of both kinds of iptables; and chains of nftables that iptables cannot use."""
     listed = commands.run(["nft", "-j", "list", "ruleset"])
-    # What nft does not know, it names and no more: iptables tells its own tables in full.
-    found: list[Base] = []
-    told: list[str] = []
-    if '"family": "ip"' in listed.stdout or listed.rc == 127:
-        said = _save("iptables-nft-save", "iptables-save")
-        told = xtables.tables(said)
-        found += xtables.bases(said, "iptables")
-    if (paths.read_text(_LEGACY_TABLES) or "").strip():
-        found += xtables.bases(_save("iptables-legacy-save", "iptables-save"), "iptables-legacy")
     if listed.rc not in (0, 127):
         raise HostError(f"nft -j list ruleset ended with {listed.rc}: {listed.stderr.strip()}")
+    found: list[Base] = []
+    # Of iptables' rules nft names what it does not know and no more: iptables tells its own chains in full.
+    if '"family": "ip"' in listed.stdout or listed.rc == 127:
+        found += xtables.bases(_save("iptables-nft-save", "iptables-save"), "iptables")
+    told = {(*base.name.split()[1:], base.priority) for base in found}
+    if (paths.read_text(_LEGACY_TABLES) or "").strip():
+        found += xtables.bases(_save("iptables-legacy-save", "iptables-save"), "iptables-legacy")
     try:
-        return found + nft.bases(listed.stdout, told)
+        found += nft.bases(listed.stdout, lambda *chain: chain in told)
+        return found, nft.clashes(listed.stdout, xtables.priority)
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise HostError(f"what nft -j list ruleset prints is not understood ({exc!r})") from exc
 

@@ -13,7 +13,23 @@ import json
 import typing as t
 
 from . import model
-from .model import ACCEPT, DROP, FIREWALLD, GOTO, JUMP, NAT, NFT, NOTRACK, PROTOCOLS, RETURN, UNKNOWN, Base, Rule, Test
+from .model import (
+    ACCEPT,
+    CLUSTER,
+    DROP,
+    FIREWALLD,
+    GOTO,
+    JUMP,
+    NAT,
+    NFT,
+    NOTRACK,
+    PROTOCOLS,
+    RETURN,
+    UNKNOWN,
+    Base,
+    Rule,
+    Test,
+)
 
 Json = t.Mapping[str, t.Any]
 Sets = t.Mapping[t.Tuple[str, str, str], t.Optional[t.Sequence[t.Any]]]
@@ -37,6 +53,8 @@ _VERDICTS = {
 _HARMLESS = ("counter", "log", "mangle", "set", "flow", "dup", "ct helper", "ct timeout", "ct expectation", "last")
 # Targets of iptables in a table that iptables does not read.
 _TARGETS = {"LOG": "", "NFLOG": "", "REJECT": DROP, "MASQUERADE": ACCEPT, "SNAT": ACCEPT, "DNAT": NAT, "REDIRECT": NAT}
+# Of tables that have their program's name.
+_OWNERS = {"firewalld": FIREWALLD, "kube-proxy": CLUSTER}
 _PORTS = {"sport": "sport", "dport": "dport"}
 
 
@@ -46,8 +64,10 @@ def dropping(chains: str) -> list[str]:
     return [f"{_name(chain)}" for chain in found if chain.get("policy") == "drop"]
 
 
-def bases(ruleset: str, without: t.Collection[str] = ()) -> list[Base]:
-    """From C(nft -j list ruleset); C(without) are tables of IPv4 that iptables has told in its own words."""
+def bases(
+    ruleset: str, without: t.Callable[[str, str, int], bool] = lambda table, chain, priority: False
+) -> list[Base]:
+    """From C(nft -j list ruleset); C(without) are chains of IPv4 that iptables has told in its own words."""
     sets: Sets = {
         (*_table(item), item["name"]): _elements(item) for item in [*_items(ruleset, "set"), *_items(ruleset, "map")]
     }
@@ -64,13 +84,19 @@ def bases(ruleset: str, without: t.Collection[str] = ()) -> list[Base]:
             int(chain["prio"]),
             chain.get("policy", ACCEPT),
             tables.get(_table(chain), {}),
-            FIREWALLD if chain["table"] == FIREWALLD else NFT,
+            _OWNERS.get(chain["table"], NFT),
         )
         for chain in _items(ruleset, "chain")
         if chain["family"] in _FAMILIES
         and "hook" in chain
-        and not (chain["family"] == "ip" and chain["table"] in without)
+        and not (chain["family"] == "ip" and without(chain["table"], chain["name"], int(chain["prio"])))
     ]
+
+
+def clashes(ruleset: str, wanted: t.Callable[[str, str], int | None]) -> list[str]:
+    """Chains of IPv4 with the name of one of iptables' own and another priority: it can add nothing to them."""
+    found = [chain for chain in _items(ruleset, "chain") if chain["family"] == "ip" and "hook" in chain]
+    return [_name(chain) for chain in found if wanted(chain["table"], chain["name"]) not in (None, int(chain["prio"]))]
 
 
 def _items(text: str, kind: str) -> list[Json]:

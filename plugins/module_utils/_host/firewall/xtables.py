@@ -30,6 +30,7 @@ from .model import (
 
 _HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
+_SOURCE_NAT = 100
 _TARGETS = {
     "ACCEPT": ACCEPT,
     "DROP": DROP,
@@ -50,8 +51,11 @@ _CLUSTER = ("KUBE-", "CNI-", "FLANNEL-", "cali-", "CILIUM_", "WEAVE-", "ANTREA-"
 _Parse = t.Callable[[t.Sequence[str]], "Test | None"]
 
 
-def tables(text: str) -> list[str]:
-    return [line[1:].strip() for line in text.splitlines() if line.startswith("*")]
+def priority(table: str, chain: str) -> int | None:
+    """Of a chain that is iptables' own; None for any other."""
+    if table not in _PRIORITIES or chain not in _HOOKS:
+        return None
+    return _SOURCE_NAT if table == "nat" and chain in ("INPUT", "POSTROUTING") else _PRIORITIES[table]
 
 
 def bases(text: str, program: str) -> list[Base]:
@@ -76,7 +80,7 @@ def bases(text: str, program: str) -> list[Base]:
                     f"{program} {table} {name}",
                     name,
                     name.lower(),
-                    _PRIORITIES.get(table, 0),
+                    priority(table, name) or 0,
                     DROP if policy == "DROP" else ACCEPT,
                     chains,
                     _owner(name, chains, program),

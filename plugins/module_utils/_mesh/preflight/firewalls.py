@@ -169,8 +169,7 @@ def _direct(text: str, networks: t.Sequence[Look]) -> list[Look]:
 def _notes(site: Site, name: str, look: Look) -> t.Iterator[str]:
     lines = _merged(look["kept"])
     for line in _first([line for line in lines if not _certain(line)]):
-        # How the cluster lets packets through is its own affair, and seldom plain.
-        if line["traffic"] not in _NOTED and line["owner"] != CLUSTER:
+        if line["traffic"] not in _NOTED and not _as_wanted(line):
             yield _doubt(line)
     for line in lines:
         if line["traffic"] == traffic.CLOSING and line["outcome"] == DROPPED:
@@ -189,6 +188,13 @@ def _notes(site: Site, name: str, look: Look) -> t.Iterator[str]:
     yield from _pods_on_bridges(site, name, look["networks"])
 
 
+def _as_wanted(line: Look) -> bool:
+    """kube-proxy gives packets to pods, and how the cluster lets them through is its own affair, and seldom plain."""
+    if line["traffic"] not in _NODE or line["outcome"] == DROPPED:
+        return False
+    return line["outcome"] == TAKEN or line["owner"] == CLUSTER
+
+
 def _doubt(line: Look) -> str:
     where, remedy = f"its packet filter ({line['chain']})", let_in(_opening(line))
     if line["outcome"] == DROPPED and line["traffic"] in _NODE:
@@ -202,6 +208,11 @@ def _doubt(line: Look) -> str:
 def _of_services(look: Look) -> t.Iterator[str]:
     if look["error"]:
         yield f"its packet filter was not judged: {look['error']}."
+    for chain in look["clashes"]:
+        yield (
+            f"its chain {chain} has a name of iptables' own and another priority, so iptables, which the sidecar and "
+            "kube-proxy use, can add no rules there. Give its table another name."
+        )
     units = look["units"]
     for unit in ("firewalld.service", _NFTABLES):
         if units.get(unit, {}).get("enabled") and not units[unit]["active"]:

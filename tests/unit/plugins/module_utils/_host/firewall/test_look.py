@@ -50,7 +50,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def names() -> list[str]:
-    return [base.name for base in firewall.bases()]
+    return [base.name for base in firewall.bases()[0]]
 
 
 def test_a_host_without_rules(host: dict[str, Any]) -> None:
@@ -63,6 +63,7 @@ def test_a_host_without_rules(host: dict[str, Any]) -> None:
         ],
         "error": "",
         "kept": [],
+        "clashes": [],
     }
 
 
@@ -76,6 +77,12 @@ def test_rules_of_iptables_without_nft(host: dict[str, Any]) -> None:
 def test_rules_of_both_kinds_of_iptables(host: dict[str, Any]) -> None:
     host.update({"/proc/net/ip_tables_names": "filter\n", "iptables-legacy-save": told("ufw.iptables-save")})
     assert names() == [f"iptables-legacy filter {name}" for name in ("INPUT", "FORWARD", "OUTPUT")]
+
+
+def test_chains_of_nftables_beside_those_of_iptables(host: dict[str, Any]) -> None:
+    text = (RULES / "statements.nft.json").read_text().replace('"inet"', '"ip"')
+    host.update({"nft": Result(0, text, ""), "iptables-nft-save": told("docker.iptables-save")})
+    assert {"iptables filter INPUT", "ip filter input"} <= set(names())
 
 
 def test_what_cannot_be_read_is_said(host: dict[str, Any]) -> None:
@@ -99,7 +106,7 @@ def test_rules_that_take_away_all_others(host: dict[str, Any], text: str | None,
 
 def test_what_is_kept(host: dict[str, Any]) -> None:
     host["nft"] = told("firewalld.nft.json")
-    assert firewall.kept(firewall.bases(), TRAFFIC, PLACES) == [
+    assert firewall.kept(firewall.bases()[0], TRAFFIC, PLACES) == [
         {
             "traffic": "exposed",
             "outcome": "dropped",
@@ -119,8 +126,22 @@ def test_what_is_kept(host: dict[str, Any]) -> None:
 def test_from_some_it_is_kept_and_from_others_not(host: dict[str, Any]) -> None:
     host["nft"] = told("firewalld-allowed.nft.json")
     pods = firewall.Traffic("x", ["input"], "tcp", ["10.244.0.0/16", "10.0.0.9"], ports=[15012])
-    (line,) = firewall.kept(firewall.bases(), pods)
+    (line,) = firewall.kept(firewall.bases()[0], pods)
     assert (line["sources"], line["every"]) == (["10.0.0.9"], False)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {},
+        {"name": "x", "hooks": ["input"], "protocol": "x", "sources": ["10.0.0.1"]},
+        {"name": "x", "hooks": ["input"], "protocol": "tcp", "sources": ["here"]},
+        {"name": "x", "hooks": ["input"], "protocol": "tcp", "sources": ["10.0.0.1"], "packet": {"colour": "red"}},
+    ],
+)
+def test_what_cannot_be_asked_about(host: dict[str, Any], item: dict[str, Any]) -> None:
+    with pytest.raises(HostError, match="which cannot be asked about"):
+        firewall.look([item])
 
 
 @pytest.mark.parametrize(

@@ -272,10 +272,23 @@ def test_rules_of_the_cluster() -> None:
     assert [base.owner for base in xtables.bases(text, "iptables")] == ["cluster"]
 
 
-def test_tables_that_iptables_tells_are_read_from_there() -> None:
-    own = ruleset([ACCEPT])
-    listed = json.dumps({"nftables": [{"chain": {**CHAIN, "table": name}} for name in ("filter", "t")]})
-    assert [base.name for base in nft.bases(listed, ["filter"])] == ["ip t in"] == [own[0].name]
+CHAIN = {"family": "ip", "table": "nat", "name": "PREROUTING", "hook": "prerouting", "prio": -100}
 
 
-CHAIN = {"family": "ip", "name": "in", "hook": "input", "prio": 0, "policy": "drop"}
+@pytest.mark.parametrize(
+    ("chain", "read", "clash"),
+    [
+        ({}, False, False),
+        ({"name": "prerouting"}, True, False),
+        ({"table": "mine"}, True, False),
+        ({"family": "inet"}, True, False),
+        ({"prio": -90}, True, True),
+        ({"name": "POSTROUTING", "hook": "postrouting"}, True, True),
+    ],
+)
+def test_chains_beside_those_of_iptables(chain: dict[str, Any], read: bool, clash: bool) -> None:
+    told = {(*base.name.split()[1:], base.priority) for base in sample("docker")}
+    assert ("nat", "POSTROUTING", 100) in told
+    listed = json.dumps({"nftables": [{"chain": {**CHAIN, **chain}}]})
+    assert len(nft.bases(listed, lambda *own: own in told)) == read
+    assert len(nft.clashes(listed, xtables.priority)) == clash

@@ -30,7 +30,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "node1": {"ansible_host": "192.168.0.71"},
     "vm1": {"ansible_host": "192.168.0.81", "mesh_vm_services": [{"name": "web", "port": 9080, "protocol": "http"}]},
 }
-EMPTY = {"kept": [], "networks": [], "units": {}, "flushes": False, "error": ""}
+EMPTY = {"kept": [], "clashes": [], "networks": [], "units": {}, "flushes": False, "error": ""}
 
 
 def parsed(directors: int = 2, vms: int = 1, **variables: Any) -> sites.Site:
@@ -203,8 +203,10 @@ def test_answers_and_the_host_itself() -> None:
 
 def test_rules_of_the_cluster_are_its_own_affair() -> None:
     site = parsed()
-    bases = [base._replace(owner="cluster") for base in rules("docker")]
-    assert firewalls.notes(site, looks(site, "node1", bases)) == []
+    accept = [base._replace(owner="cluster", policy="accept") for base in rules("docker")]
+    doubtful = [base for base in rules("statements") if base.hook == "prerouting"]
+    taken = chain("PREROUTING", "-j DNAT --to-destination 10.244.0.1", policy="ACCEPT")
+    assert firewalls.notes(site, looks(site, "node1", accept + doubtful + taken)) == []
 
 
 def test_what_is_said_of_several_hosts_is_said_once() -> None:
@@ -282,6 +284,11 @@ def test_a_site_that_is_not_usable_asks_nothing_that_is_not(variables: dict[str,
     assert [
         item for host in ("lvs1", "node1", "vm1") for item in traffic(site, host) if item["name"] == "exposed"
     ] == []
+
+
+def test_a_chain_that_iptables_cannot_use() -> None:
+    (note,) = firewalls.notes(parsed(), {"vm1": {"packet_filter": {**EMPTY, "clashes": ["ip nat PREROUTING"]}}})
+    assert note.startswith("vm1: its chain ip nat PREROUTING has a name of iptables' own and another priority")
 
 
 def test_a_host_that_was_not_looked_at() -> None:
