@@ -41,10 +41,11 @@ def parsed(directors: int = 2, vms: int = 1, **variables: Any) -> sites.Site:
 
 
 def rules(name: str) -> list[Base]:
-    path = RULES / f"{name}.iptables-save"
-    if path.exists():
-        return xtables.bases(path.read_text(), "iptables")
-    return nft.bases((RULES / f"{name}.nft.json").read_text())
+    """Of iptables, of nftables, or of both."""
+    told, listed = RULES / f"{name}.iptables-save", RULES / f"{name}.nft.json"
+    found = xtables.bases(told.read_text(), "iptables") if told.exists() else []
+    own = {(*base.name.split()[1:], base.priority) for base in found}
+    return found + (nft.bases(listed.read_text(), lambda *chain: chain in own) if listed.exists() else [])
 
 
 def looks(site: sites.Site, host: str, bases: list[Base], **more: Any) -> dict[str, Any]:
@@ -268,6 +269,17 @@ def test_rules_of_nftables_are_opened_in_their_own_words() -> None:
         several
     )
     assert "ip daddr 192.168.0.62 notrack" in remedies.not_track("nft", "192.168.0.62")
+
+
+@pytest.mark.parametrize("host", ["lvs1", "node1", "vm1"])
+@pytest.mark.parametrize("generation", ["citadel", "istiod"])
+@pytest.mark.parametrize("name", ["ufw", "firewalld"])
+def test_what_they_are_told_is_enough(name: str, generation: str, host: str) -> None:
+    """The rules as they are when ufw and firewalld have run all commands that findings and notes name."""
+    more = {"mesh_control_plane": generation, "mesh_service_cidr": "10.233.0.0/16"}
+    before, after = said(host, name, **more), said(host, f"{name}-opened", **more)
+    assert after == ([], [])
+    assert any(before) or (name, host) == ("firewalld", "vm1")
 
 
 def test_many_sources_are_not_all_written_out() -> None:
