@@ -1,5 +1,5 @@
-"""Hosts whose owner has rules of nftables: preflight names what is missing in them, in commands that work as they are.
-All that comes after runs beside these rules."""
+"""Hosts whose owner has rules of nftables or iptables: preflight names what is missing in them, in commands that work
+as they are. All that comes after runs beside these rules."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from subprocess import CompletedProcess
 import lab_state
 
 RULES = Path(__file__).resolve().parents[1] / "rules"
-GROUPS = {"director": "director", "k8s_nodes": "node", "vms": "vm"}
+# By group: the rules of its hosts, and what loads them.
+OWN = {
+    "director": ("director.iptables", "iptables-legacy-restore"),
+    "k8s_nodes": ("node.nft", "nft -f -"),
+    "vms": ("vm.nft", "nft -f -"),
+}
 FINDING = re.compile(
-    r"^- ([\w-]+): its packet filter \(inet filter input\) drops (.*)\. Let it through: (.*), and have it"
+    r"^- ([\w-]+): its packet filter \((?:inet filter input|iptables-legacy filter INPUT)\) "
+    r"drops (.*)\. Let it through: (.*), and have it"
 )
 
 
 def test_preflight_names_what_is_missing(playbook: Callable[..., CompletedProcess[str]]) -> None:
-    for group, name in GROUPS.items():
+    for group, (name, load) in OWN.items():
         for host in lab_state.hosts(group):
-            lab_state.must(host, "nft -f -", (RULES / f"{name}.nft").read_text())
+            lab_state.must(host, load, (RULES / name).read_text())
     done = playbook("playbooks/preflight.yml", "-e", "@molecule/secure/vars/secure.yml")
     assert done.returncode != 0
     found = [match.groups() for match in map(FINDING.match, lines(done.stdout)) if match]
