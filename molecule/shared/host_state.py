@@ -108,6 +108,19 @@ def firewall() -> list[str]:
     )
 
 
+def own_rules() -> dict[str, str]:
+    """Tables of nftables that are neither iptables' nor kube-proxy's, as they are listed; and in their order the rules
+    of the old kind of iptables."""
+    tables = [line.split()[1:] for line in output("nft", "list", "tables").splitlines()]
+    found = {
+        f"{family} {name}": output("nft", "--stateless", "list", "table", family, name)
+        for family, name in tables
+        if name != "kube-proxy" and not (family in ("ip", "ip6") and name in ("filter", "nat", "mangle", "raw"))
+    }
+    old = [line for line in output("iptables-legacy-save").splitlines() if line.startswith("-A") or " DROP " in line]
+    return {**found, "iptables-legacy": "\n".join(re.sub(r"\[\d+:\d+\]", "", line) for line in old)}
+
+
 def main() -> None:
     table = Path("/proc/net/ip_vs")
     state = {
@@ -118,6 +131,7 @@ def main() -> None:
         "addresses": addresses(),
         "sysctls": sysctls(),
         "firewall": firewall(),
+        "own rules": own_rules(),
         "ipvs": table.read_text().splitlines()[3:] if table.exists() else [],
     }
     json.dump(state, sys.stdout)

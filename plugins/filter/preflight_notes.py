@@ -12,7 +12,7 @@ version_added: "1.1.0"
 description:
   - Returns one line for each thing that is unusual about the site and wanted all the same, and for each check that
     could not be made after the run.
-positional: cluster
+positional: cluster, looks
 options:
   _input:
     description: Name of the host in the inventory whose variables are the site's, as a rule V(inventory_hostname).
@@ -20,6 +20,10 @@ options:
     required: true
   cluster:
     description: What M(mesh.expansion.kube_access_info) returned; empty when it was not asked.
+    type: dictionary
+    default: {}
+  looks:
+    description: What M(mesh.expansion.preflight_look) returned on each host of the run, by inventory name.
     type: dictionary
     default: {}
 """
@@ -45,12 +49,18 @@ from jinja2 import pass_context
 
 
 @pass_context
-def preflight_notes(context: t.Any, host: str, cluster: t.Mapping[str, t.Any] | None = None) -> list[str]:
+def preflight_notes(
+    context: t.Any,
+    host: str,
+    cluster: t.Mapping[str, t.Any] | None = None,
+    looks: t.Mapping[str, t.Any] | None = None,
+) -> list[str]:
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
-    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import clients
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import clients, firewalls
 
     site = _variables.site(context, host)
-    return site.notes() + clients.notes(site, (cluster or {}).get("documents") or [])
+    documents = (cluster or {}).get("documents") or []
+    return site.notes() + clients.notes(site, documents) + firewalls.notes(site, looks or {})
 
 
 class FilterModule:

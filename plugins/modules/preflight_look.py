@@ -33,6 +33,12 @@ options:
     description: Whether the installed sidecar package of a VM may give way to an older one.
     type: bool
     default: false
+  traffic:
+    description: What must get through the host's packet filter, as P(mesh.expansion.preflight_traffic#filter)
+      returns it.
+    type: list
+    elements: dict
+    default: []
   now:
     description: The control node's time, in seconds since 1970, which the host's own is compared with; 0 compares none.
     type: float
@@ -90,12 +96,19 @@ keepalived:
   returned: for a director
   type: dict
   sample: {active: true, foreign: false, standby: false}
-kept_out:
-  description: What several directors tell each other and no rule of the packet filter lets in.
-  returned: for a director
-  type: list
-  elements: str
-  sample: [protocol 112]
+packet_filter:
+  description: What of O(traffic) the packet filter keeps, or may keep, and by which chain; the services that set up
+    rules; chains that iptables cannot use; the networks of the host's interfaces; and whether the rules of
+    nftables.service take away all others.
+  returned: as root
+  type: dict
+  sample:
+    error: ""
+    clashes: []
+    flushes: false
+    kept: []
+    networks: [{engine: false, interface: eth0, network: 192.168.0.0/24}]
+    units: {nftables.service: {active: true, enabled: true}}
 probe:
   description: Interface in whose subnet the virtual address is, its hardware address, whether the host has the
     address, who else answers for it, and the adverts of VRRP that were heard meanwhile.
@@ -129,14 +142,13 @@ from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host import (
     addresses,
     arp,
-    commands,
     deb_source,
     packages,
-    packet_filter,
     system,
     vrrp,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+from ansible_collections.mesh.expansion.plugins.module_utils._host.firewall import look as firewall
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import standing
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 
@@ -175,14 +187,21 @@ def installed() -> str:
         return ""
 
 
-def look(kinds: t.Sequence[str], vip: str, package: str, allow_downgrade: bool, now: float = 0) -> dict[str, t.Any]:
+def look(
+    kinds: t.Sequence[str],
+    vip: str,
+    package: str,
+    allow_downgrade: bool,
+    traffic: t.Sequence[t.Mapping[str, t.Any]] = (),
+    now: float = 0,
+) -> dict[str, t.Any]:
     # At first, before anything takes its time.
     seen: dict[str, t.Any] = {"clock": round(time.time() - now, 1) if now else None, "system": system.facts()}
     seen.update(system.user())
+    if seen["root"]:
+        seen["packet_filter"] = firewall.look(traffic)
     if "director" in kinds and seen["root"]:
-        ruleset = commands.run(["nft", "-j", "list", "ruleset"]).stdout
         seen.update(ip_vs=system.ip_vs(), probe=probe(vip), keepalived=standing.look())
-        seen["kept_out"] = packet_filter.kept_out(ruleset, standing.TRAFFIC)
     if "node" in kinds:
         seen.update(arp=system.arp_settings(), external_ips=system.external_ips())
     if "vm" in kinds:
@@ -204,6 +223,7 @@ def main() -> None:
             "vip": {"type": "str", "default": ""},
             "package": {"type": "str", "default": ""},
             "allow_downgrade": {"type": "bool", "default": False},
+            "traffic": {"type": "list", "elements": "dict", "default": []},
             "now": {"type": "float", "default": 0},
         },
         supports_check_mode=True,

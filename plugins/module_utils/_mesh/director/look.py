@@ -10,8 +10,9 @@ import json
 import os
 import typing as t
 
-from ..._host import addresses, arp, commands, footprint, kernel, packages, packet_filter, paths, systemd
+from ..._host import addresses, arp, commands, footprint, kernel, packages, paths, systemd
 from ..._host.errors import HostError
+from ..._host.firewall import nft
 from ..._host.footprint import Footprint
 from ..._host.paths import PathState
 from ..._ipvs import options, watch
@@ -38,7 +39,7 @@ def look(wanted: Wanted) -> Seen:
         package=_tree(layout.PACKAGE),
         listings={path: sorted(os.listdir(path)) for path in layout.DIRECTORIES if os.path.isdir(path)},
         keepalived=_keepalived(layout.KEEPALIVED, str(wanted.vip)),
-        dropping=packet_filter.dropping(commands.run(["nft", "-j", "list", "chains"]).stdout),
+        dropping=nft.dropping(commands.run(["nft", "-j", "list", "chains"]).stdout),
         unit=units.get(layout.UNIT, systemd.UnitState()),
         keepalived_unit=units.get(layout.KEEPALIVED_UNIT, systemd.UnitState()),
         health_unit=units.get(layout.HEALTH_UNIT, systemd.UnitState()),

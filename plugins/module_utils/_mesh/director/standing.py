@@ -8,11 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._host import paths, systemd
-from ..._host.packet_filter import Traffic
 from . import keepalived, layout, pair
-
-# What directors tell each other: who holds the address, and which connections there are.
-TRAFFIC = (Traffic("protocol 112 (VRRP)", 112), Traffic("UDP 224.0.0.81:8848 (synchronisation)", 17, 8848))
 
 
 def look() -> dict[str, t.Any]:

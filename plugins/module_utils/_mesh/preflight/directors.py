@@ -30,7 +30,7 @@ def director_findings(site: Site, looks: Looks, rules: Rules) -> t.Iterator[str]
         for name, look in seen.items():
             # A director has nothing to do with certificates.
             yield from clock(name, look, "what two directors logged of a failover could not be put in order")
-            yield from _between(site, name, look, rules)
+            yield from _between(name, look, rules)
         yield from _split(site, seen)
         yield from _nobody(site, seen)
 
@@ -52,15 +52,8 @@ def _address(site: Site, name: str, probe: Look, own: t.Collection[str]) -> t.It
         )
 
 
-def _between(site: Site, name: str, look: Look, rules: Rules) -> t.Iterator[str]:
+def _between(name: str, look: Look, rules: Rules) -> t.Iterator[str]:
     """What a director has that would keep it from sharing the address."""
-    others = ", ".join(host.address for host in site.directors.values() if host.name != name)
-    if look.get("kept_out"):
-        yield (
-            f"{name}: its packet filter drops incoming packets by default, and no rule lets in "
-            f"{' nor '.join(look['kept_out'])}, so that several directors would hold {site.vip} at the same time. Let "
-            f"both in from {others}."
-        )
     if (look.get("keepalived") or {}).get("foreign") and not rules.takeover:
         yield (
             f"{name}: /etc/keepalived/keepalived.conf is not the role director's. Take keepalived's configuration away "

@@ -9,7 +9,7 @@ import typing as t
 
 from ..networks import address
 from ..site import Site
-from . import become
+from . import become, firewalls
 from .cluster import backend, cluster_findings
 from .directors import director_findings
 from .hosts import Looks, Rules, host_findings
@@ -23,6 +23,7 @@ def findings(site: Site, looks: Looks, cluster: t.Mapping[str, t.Any], rules: Ru
         *become.findings(looks),
         *host_findings(site, looks, rules, backend(site, cluster)),
         *director_findings(site, looks, rules),
+        *firewalls.findings(site, looks),
         *skew_findings(site, looks, cluster.get("documents") or []),
     ]
     return list(dict.fromkeys([*variables, *_groups(site), *hosts, *cluster_findings(site, cluster)]))

@@ -70,6 +70,8 @@ class Layout:
     bootstrapped: bool
     # A page that answers 200 when the sidecar is ready; empty: Envoy's own word is asked for.
     ready: str
+    # The port that captured connections of others come in at.
+    inbound: int
     # Programs of the packet filter whose tables the sidecar's chains may be in.
     filters: t.Sequence[str]
     # Commands that tell why it does not work; C({istio_namespace}) stands for the control plane's.
@@ -94,6 +96,7 @@ AGENT_AND_PROXY = Layout(
     units=(AGENT_UNIT, SIDECAR_UNIT),
     bootstrapped=False,
     ready="",
+    inbound=15001,
     filters=("iptables",),
     hint=(
         f"journalctl -u istio -u istio-auth-node-agent -n 50; tail -n 50 {LOGS}/istio.log; "
@@ -105,6 +108,7 @@ ONE_AGENT = Layout(
     units=(SIDECAR_UNIT,),
     bootstrapped=True,
     ready="http://127.0.0.1:15021/healthz/ready",
+    inbound=15006,
     filters=("iptables-legacy", "iptables-nft"),
     hint=(
         f"journalctl -u istio -n 50; tail -n 50 {LOGS}/istio.err.log {LOGS}/istio.log; "

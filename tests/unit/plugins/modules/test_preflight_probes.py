@@ -9,7 +9,7 @@ import io
 import tarfile
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._host import commands, deb_source
+from ansible_collections.mesh.expansion.plugins.module_utils._host import deb_source
 from ansible_collections.mesh.expansion.plugins.module_utils._host.arp import answering_mac, probe_frame
 from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import (
     DebCompressionError,
@@ -25,6 +25,12 @@ from tests.unit.plugins.fake_kube import FakeKube
 
 OWN, OTHER = bytes.fromhex("020000000001"), bytes.fromhex("525400123456")
 VIP = "192.168.0.62"
+
+
+@pytest.fixture(autouse=True)
+def _no_packet_filter(monkeypatch):
+    """That of the machine at hand is nobody's affair here."""
+    monkeypatch.setattr(preflight_look.firewall, "look", lambda traffic: {"kept": list(traffic)})
 
 
 def reply(sender_mac=OTHER, sender=(192, 168, 0, 62), ethertype=b"\x08\x06"):
@@ -125,7 +131,7 @@ def test_the_package_that_no_older_one_may_replace(monkeypatch, kinds, allow_dow
 def test_the_clock_is_compared_with_the_control_node_s(monkeypatch):
     monkeypatch.setattr(preflight_look.system, "facts", dict)
     monkeypatch.setattr(preflight_look.time, "time", lambda: 1000.04)
-    assert preflight_look.look([], "", "", False, 900)["clock"] == 100.0
+    assert preflight_look.look([], "", "", False, now=900)["clock"] == 100.0
     assert "clock" not in preflight_look.look([], "", "", False)
 
 
@@ -136,12 +142,11 @@ def test_without_root_a_director_is_not_probed(monkeypatch, uid, user):
 
     monkeypatch.setattr(preflight_look.system, "facts", dict)
     monkeypatch.setattr(preflight_look.system.os, "geteuid", lambda: uid)
-    monkeypatch.setattr(preflight_look.commands, "run", lambda argv: commands.Result(127, "", f"{argv[0]} is missing"))
     monkeypatch.setattr(preflight_look.system, "ip_vs", told)
     monkeypatch.setattr(preflight_look.standing, "look", told)
     seen = preflight_look.look(["director"], "", "", False)
     assert (seen["user"], seen["root"]) == (user, uid == 0)
-    probed = {"ip_vs", "keepalived", "kept_out"}
+    probed = {"ip_vs", "keepalived", "packet_filter"}
     assert probed & set(seen) == (set() if uid else probed)
 
 

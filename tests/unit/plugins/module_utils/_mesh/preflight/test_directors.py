@@ -89,12 +89,6 @@ def test_the_clock_of_one_of_several_directors() -> None:
     assert findings(**pair(clock=59.0)) == []
 
 
-def test_a_packet_filter_between_them() -> None:
-    (found,) = findings(**pair(kept_out=["protocol 112 (VRRP)", "UDP 224.0.0.81:8848 (synchronisation)"]))
-    assert "no rule lets in protocol 112 (VRRP) nor UDP 224.0.0.81:8848 (synchronisation)" in found
-    assert found.endswith("Let both in from 192.168.0.61.")
-
-
 def test_keepalived_of_somebody_else() -> None:
     foreign = pair(keepalived={"active": True, "foreign": True, "standby": False})
     (found,) = findings(**foreign)
