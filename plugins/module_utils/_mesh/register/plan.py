@@ -14,7 +14,7 @@ from . import auto, endpoints, workload_entry
 from .layers import Found, Member, Recorded, Wish, World, carriers, front, layers, member, recorded
 from .model import Registration, RegistrationError
 from .objects import Operation, Plan, Record, base, is_ours
-from .services import AUTO, ENDPOINTS, ENTRIES, marked, selector_of
+from .services import AUTO, ENDPOINTS, ENTRIES, marked, named_targets, selector_of
 from .subsets import JsonObject
 from .workload import Share
 
@@ -123,12 +123,14 @@ def _entries(
 def _share_out(found: Member, layer: Record, new: workload_entry.ByVm, current: bool) -> None:
     """Put a Service's part into what its VMs are asked for."""
     selector = tuple(sorted(selector_of(found.registration, found.service).items()))
+    targets = named_targets(found.service)
     for address in dict.fromkeys((*new, *layer)):
         shares = new.setdefault(address, {})
         before = shares.pop(found.name, None)
         if address in layer:
+            asked = Share(layer[address], selector, targets)
             renew = current and address in found.wanted
-            shares[found.name] = Share(layer[address], before.selector if before and not renew else selector)
+            shares[found.name] = before._replace(item=layer[address]) if before and not renew else asked
 
 
 def _groups(namespace: str, world: World, members: t.Sequence[Member], wish: Wish, old: auto.ByGroup) -> auto.Outcome:
@@ -145,7 +147,7 @@ def _groups(namespace: str, world: World, members: t.Sequence[Member], wish: Wis
     for address, shares in flat.items():
         if shares:
             group = where[address]
-            renamed = {name: Share(share.item._replace(group=group), share.selector) for name, share in shares.items()}
+            renamed = {name: share._replace(item=share.item._replace(group=group)) for name, share in shares.items()}
             new.setdefault(group, {})[address] = renamed
     touched = {vm.address for found in members for vm in found.registration.endpoints}
     probes = _probes(members, where) if wish.backend == AUTO and wish.state == "present" else {}

@@ -13,6 +13,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     SERVICE_ACCOUNTS,
     SERVICES,
     WORKLOAD_ENTRIES,
+    WORKLOAD_GROUPS,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
@@ -239,3 +240,30 @@ def test_with_groups_all_is_prepared():
     run(store, "auto", service(VM1), prepare=True)
     assert kinds(store) == {"Service", "WorkloadGroup"}
     assert run(store, "auto", service(VM1)).written == []
+
+
+def of_others(store: FakeStore, target: object) -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": target}]
+    store.put(SERVICES, "default", {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}})
+
+
+@pytest.mark.parametrize("backend", [ENTRY, "auto"])
+def test_a_service_of_others_that_asks_for_a_port_by_name_finds_it(backend):
+    """istiod takes the entry's port of the name that targetPort says, else that of the Service's port."""
+    store, kind = FakeStore(), {ENTRY: WORKLOAD_ENTRIES, "auto": WORKLOAD_GROUPS}[backend]
+
+    def ports():
+        spec = one(store, kind)["spec"]
+        return (spec if backend == ENTRY else spec["template"])["ports"]
+
+    of_others(store, "web-port")
+    run(store, backend, service(VM1))
+    assert ports() == {"http": 9080, "web-port": 9080}
+    assert not plan(store, backend, service(VM1)).operations
+    of_others(store, 8080)
+    run(store, backend, service(VM1))
+    assert ports() == {"http": 9080}
+    of_others(store, "web-port")
+    run(store, backend, service(VM1))
+    run(store, backend, service(VM1), state="absent")
+    assert not objects(store, kind)
