@@ -23,9 +23,13 @@ options:
       - V(prepared) remembers how the host was, and makes the directory for the package; it is run before the package is
         fetched.
       - V(reverted) installs the package of before again, when the installation of another one failed.
+      - V(returned) puts the sidecar of another generation back that V(present) has replaced, with its package,
+        certificate and units, and waits until its Envoy has its configuration. It does nothing after V(settled), nor
+        when V(present) has changed something since.
+      - V(settled) forgets what V(returned) would put back.
       - V(absent) takes everything out that was not there before V(prepared) was run for the first time.
     type: str
-    choices: [present, prepared, reverted, absent]
+    choices: [present, prepared, reverted, returned, settled, absent]
     default: present
   files:
     description:
@@ -108,6 +112,10 @@ pause:
   description: For how many seconds at most a sidecar that ran before was not to be had; 0 when it went on running.
   returned: success
   type: float
+moved:
+  description: Whether the sidecar of another generation was replaced, which O(state=returned) puts back.
+  returned: success
+  type: bool
 done:
   description: The steps before the one that failed.
   returned: when a step failed
@@ -139,6 +147,10 @@ def execute(params: t.Mapping[str, t.Any], check: bool) -> apply.Outcome:
         return apply.prepare(layout_of(params), check)
     if params["state"] == "reverted":
         return apply.revert(params["upgraded_from"], check)
+    if params["state"] == "returned":
+        return apply.go_back(params["timeout"], params["istio_namespace"], check)
+    if params["state"] == "settled":
+        return apply.settle(check)
     if params["state"] == "absent":
         return apply.absent(check)
     wrong = _options.wrong(params, {"package_file": _options.PATH, "remove": _options.PATH})
@@ -155,7 +167,7 @@ def main() -> None:
             **argument_spec(),
             "state": {
                 "type": "str",
-                "choices": ["present", "prepared", "reverted", "absent"],
+                "choices": ["present", "prepared", "reverted", "returned", "settled", "absent"],
                 "default": "present",
             },
             "files": {"type": "list", "elements": "dict", "default": []},
