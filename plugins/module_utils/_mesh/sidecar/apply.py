@@ -34,8 +34,8 @@ class Outcome(t.NamedTuple):
     guarded: bool = False
     # For how many seconds a sidecar that ran was not to be had, at most.
     pause: float = 0.0
-    # Whether the sidecar of another generation was replaced, which can be put back.
-    moved: bool = False
+    # Whether the sidecar of another generation was replaced, and can be put back.
+    kept: bool = False
 
 
 def prepare(made: Layout, check: bool) -> Outcome:
@@ -97,7 +97,7 @@ def present(
     stops = any(isinstance(item, Unit) and item.action in ("stop", "restart") for item in operations)
     ran = stops and seen.unit(layout.SIDECAR_UNIT).active
     pause = round(time.monotonic() - begin, 1) if ran else 0.0
-    return outcome._replace(guarded=True, pause=pause, moved=seen.former is not None)
+    return outcome._replace(guarded=True, pause=pause, kept=arrival.keeps and seen.former is not None)
 
 
 def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str, made: Layout) -> guard.Before:

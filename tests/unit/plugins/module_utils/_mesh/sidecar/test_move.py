@@ -218,7 +218,8 @@ def test_a_move_that_is_confirmed_goes_back_until_it_is_settled(moving: Host, mo
     monkeypatch.setattr(look, "envoy_state", lambda: look.LIVE)
     before = texts()
     assert not apply.go_back(1, "istio-system", False).changed
-    assert present().moved
+    assert not present(check=True).kept
+    assert present(arrival=dataclasses.replace(arrival(), keeps=True)).kept
     assert guard.confirm(layout.ROLE, keep=True)
     assert not guard.pending(layout.ROLE)
     assert Path(layout.CLUSTER_ENV).read_text() == "NEW=1\n"
