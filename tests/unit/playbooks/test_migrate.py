@@ -30,7 +30,12 @@ APPLIED = {
 RETURN = say("return {{ inventory_hostname }}")
 RETURNED = {
     "name": "Know whether it went back",
-    "ansible.builtin.set_fact": {"__istio_sidecar_returned": {"changed": "{{ former | default(true) | bool }}"}},
+    "ansible.builtin.set_fact": {
+        "__istio_sidecar_returned": {
+            "changed": "{{ former | default(true) | bool }}",
+            "operations": "{{ ['back'] if former | default(true) else [] }}",
+        }
+    },
 }
 NAMES = "{{ registration_hosts | map(attribute='name') | join('+') }}"
 ROWS = {
