@@ -128,10 +128,11 @@ faults: deps collection ## a VM that cannot be joined, an API that is gone, rebo
 bench: lab-up ## the IPVS engine against ipvsadm, then bench-onboarding; writes build/bench.json (root)
 	@PYTHONPATH=build/collections python -m pytest tests/bench -q -s $(ARGS)
 	@$(MAKE) --no-print-directory bench-onboarding ARGS=
+	@$(MAKE) --no-print-directory bench-onboarding ARGS="--generation istiod"
 	@$(MAKE) --no-print-directory bench-failover ARGS=
 
 .PHONY: bench-onboarding
-bench-onboarding: deps collection ## site.yml against a shell script that does it by hand, 16 VMs; ARGS="--vms 2" (root)
+bench-onboarding: deps collection ## site.yml against a shell script that does it by hand, 16 VMs; ARGS="--vms 2 --generation istiod" (root)
 	@python -m tests.bench.onboarding $(ARGS)
 
 .PHONY: bench-failover

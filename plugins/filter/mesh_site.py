@@ -47,6 +47,7 @@ options:
       - mesh_configmap
       - control_plane_deployment
       - registration
+      - registrations
       - plain_clients
       - upstream_dns
       - probe_names

@@ -22,6 +22,12 @@ options:
     type: str
     choices: [dnsmasq, istio_sidecar]
     required: true
+  keep:
+    description:
+      - Whether what leads back to the old state is kept on the host beyond that, for
+        O(mesh.expansion.istio_sidecar_apply#module:state=returned).
+    type: bool
+    default: false
 extends_documentation_fragment:
   - mesh.expansion._attributes
 attributes:
@@ -57,14 +63,17 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"role": {"type": "str", "choices": ["dnsmasq", "istio_sidecar"], "required": True}},
+        argument_spec={
+            "role": {"type": "str", "choices": ["dnsmasq", "istio_sidecar"], "required": True},
+            "keep": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     role = module.params["role"]
     if module.check_mode:
         module.exit_json(changed=False, confirmed=True)
     try:
-        confirmed = guard.confirm(role)
+        confirmed = guard.confirm(role, module.params["keep"])
     except HostError as exc:
         module.fail_json(msg=f"Cannot confirm the change of {role}: {exc}", confirmed=False)
     if not confirmed:

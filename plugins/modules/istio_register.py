@@ -36,8 +36,9 @@ options:
     description:
       - With V(present), the addresses are registered, on top of those that are registered already.
       - With V(absent), the addresses are removed as far as this module registered them.
-      - With V(prepared), only what the virtual machines' sidecars need before they connect is written. That is all of
-        it with O(backend=auto), the ServiceAccounts with O(backend=workload_entry), and nothing with the others.
+      - With V(prepared), only what is needed before the virtual machines' sidecars are set up is written. That is all
+        of it with O(backend=auto), the ServiceAccounts with O(backend=workload_entry), and nothing with the others;
+        but all that can be there already for machines that istiod has registered, and that O(backend) is to carry.
     type: str
     choices: [present, absent, prepared]
     default: present
@@ -277,6 +278,14 @@ services:
       addresses: ["192.168.0.81"]
       pending: []
       changed: true
+moving:
+  description:
+    - The hosts whose sidecars have to be set up anew for O(backend). With O(backend=auto) these are registered in
+      another way, and not by istiod yet; with the others istiod has registered them.
+  returned: success
+  type: list
+  elements: str
+  sample: [deb-nginx01]
 left:
   description: What may still hold the virtual machines, with O(state=absent).
   returned: failure
@@ -331,6 +340,7 @@ def describe(plans: t.Sequence[Namespaced]) -> dict[str, t.Any]:
         "operations": [str(operation) for operation in operations],
         "diff": {"before": _shown(before), "after": _shown(after)},
         "services": [item for plan in plans for item in describe_services(plan, plan.last)],
+        "moving": list(dict.fromkeys(host for plan in plans for host in plan.last.moving)),
     }
 
 

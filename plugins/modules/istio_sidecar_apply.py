@@ -23,9 +23,13 @@ options:
       - V(prepared) remembers how the host was, and makes the directory for the package; it is run before the package is
         fetched.
       - V(reverted) installs the package of before again, when the installation of another one failed.
+      - V(returned) puts the sidecar of another generation back that V(present) has replaced with O(keep_former), with
+        its package, certificate and units, and waits until its Envoy has its configuration. It does nothing after
+        V(settled), nor when V(present) has changed something since.
+      - V(settled) forgets what V(returned) would put back.
       - V(absent) takes everything out that was not there before V(prepared) was run for the first time.
     type: str
-    choices: [present, prepared, reverted, absent]
+    choices: [present, prepared, reverted, returned, settled, absent]
     default: present
   files:
     description:
@@ -52,6 +56,13 @@ options:
     type: list
     elements: str
     default: []
+  keep_former:
+    description:
+      - Whether a sidecar of another generation that is replaced can be put back by V(returned). Its certificate and key
+        stay on the host, where only root can read them, until V(settled) or the next change.
+      - Used with V(present).
+    type: bool
+    default: false
   upgraded_from:
     description:
       - Version of the package that this run has replaced. It is installed again when a step fails.
@@ -108,6 +119,10 @@ pause:
   description: For how many seconds at most a sidecar that ran before was not to be had; 0 when it went on running.
   returned: success
   type: float
+kept:
+  description: Whether the sidecar of another generation was replaced, and O(state=returned) puts it back.
+  returned: success
+  type: bool
 done:
   description: The steps before the one that failed.
   returned: when a step failed
@@ -139,12 +154,16 @@ def execute(params: t.Mapping[str, t.Any], check: bool) -> apply.Outcome:
         return apply.prepare(layout_of(params), check)
     if params["state"] == "reverted":
         return apply.revert(params["upgraded_from"], check)
+    if params["state"] == "returned":
+        return apply.go_back(params["timeout"], params["istio_namespace"], check)
+    if params["state"] == "settled":
+        return apply.settle(check)
     if params["state"] == "absent":
         return apply.absent(check)
     wrong = _options.wrong(params, {"package_file": _options.PATH, "remove": _options.PATH})
     if wrong:
         raise MeshError(" ".join(wrong))
-    arrival = move.Arrival(params["package_file"], params["remove"])
+    arrival = move.Arrival(params["package_file"], params["remove"], params["keep_former"])
     settings = Settings.from_options(params)
     return apply.present(settings, params["restart"], params["upgraded_from"], check, arrival=arrival)
 
@@ -155,13 +174,14 @@ def main() -> None:
             **argument_spec(),
             "state": {
                 "type": "str",
-                "choices": ["present", "prepared", "reverted", "absent"],
+                "choices": ["present", "prepared", "reverted", "returned", "settled", "absent"],
                 "default": "present",
             },
             "files": {"type": "list", "elements": "dict", "default": []},
             "restart": {"type": "bool", "default": False},
             "package_file": {"type": "str", "default": ""},
             "remove": {"type": "list", "elements": "str", "default": []},
+            "keep_former": {"type": "bool", "default": False},
             "upgraded_from": {"type": "str", "default": ""},
         },
         required_if=[("state", "present", ("vip",))],

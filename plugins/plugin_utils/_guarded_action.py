@@ -34,7 +34,8 @@ class GuardedAction(ActionBase):
         # An established connection may outlive rules that let no new one in. A local one cannot be made anew.
         if type(self._connection).reset is not ConnectionBase.reset:
             self._connection.reset()
-        proof = self._execute_module(module_name=CONFIRM, module_args={"role": self.role}, task_vars=task_vars)
+        proven = {"role": self.role, "keep": bool(result.get("kept"))}
+        proof = self._execute_module(module_name=CONFIRM, module_args=proven, task_vars=task_vars)
         if proof.get("failed"):
             result.update(failed=True, msg=proof.get("msg", f"{CONFIRM} failed"))
         return result

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joining many VMs: site.yml and verify.yml against a shell script that does the VMs' part of the procedure over ssh.
+"""Joining many VMs: site.yml and verify.yml against a shell script that does it by hand, over ssh: the VMs' part of the
+procedure, or with `--generation istiod` Istio's documented steps.
 
 Run by `make bench-onboarding` as root. Each case that joins has a lab of its own, so that VMs are new; the lab is
 down at the end. Adds its rows to build/bench.json; output of the runs and all figures are in build/onboarding.
@@ -27,11 +28,11 @@ from typing import Any
 from lab import config, hosts
 from lab import inventory as lab_inventory
 from lab import shape as shapes
-from lab.build import kubernetes
 from lab.config import Host
 from tests.bench import onboarding_measure as measure
 from tests.bench import rows
 from tests.bench.onboarding_measure import FIRST, SCRIPT, SCRIPT_PARALLEL, SECOND, VERIFY, Measured
+from tests.bench.onboarding_ways import WAYS, Way
 from tests.upgrade import release
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,10 +72,10 @@ def lab(*words: str) -> None:
         raise BenchError(f"lab/lab {' '.join(words)} failed: {output.name}")
 
 
-def new_lab(vms: int) -> None:
+def new_lab(way: Way, vms: int) -> None:
     shown(f"a new lab with {vms} VMs")
     lab("down")
-    lab("up", "citadel", "--vms", str(vms), "--spare", "0")
+    lab("up", way.generation, "--vms", str(vms), "--spare", "0")
     # The record of its shape is read once in a process.
     config.use(shapes.load(config.shape_file()) or config.default_shape())
 
@@ -95,8 +96,8 @@ def timed(name: str, command: Sequence[str], environment: dict[str, str]) -> tup
     return wall, usage.ru_utime + usage.ru_stime
 
 
-def name_of(case: str, vms: int) -> str:
-    return f"{vms}-{''.join(letter if letter.isalnum() else '-' for letter in case)}"
+def name_of(way: Way, case: str, vms: int) -> str:
+    return f"{way.generation}-{vms}-{''.join(letter if letter.isalnum() else '-' for letter in case)}"
 
 
 def site_environment(timeline: Path, local_python: Path) -> dict[str, str]:
@@ -160,39 +161,26 @@ def executions(timeline: Path, local_counter: Path) -> measure.Executions:
     return measure.by_group(counts, {**groups, CONTROL: [CONTROL]})
 
 
-def run_script(case: str, vms: int, at_once: int) -> Measured:
+def run_script(way: Way, case: str, vms: int, at_once: int) -> Measured:
     """The script on new VMs. What comes before the VMs' part of the procedure is there already."""
-    new_lab(vms)
+    new_lab(way, vms)
     site = config.topology()
     with tempfile.TemporaryDirectory() as folder:
         command = ["ansible-playbook", "-i", "inventory/lab", "site.yml", "--tags", "exposure,director,real_server"]
-        timed(name_of(f"exposure for {case}", vms), command, {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
+        timed(name_of(way, f"exposure for {case}", vms), command, {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
         shown(f"{vms} VMs: {case}")
-        kubectl = kubernetes.binary("kubectl", config.shape().kubernetes)
-        environment = {
-            "SSH_CONFIG": str(config.ssh_dir() / "config"),
-            "KUBECTL": f"{kubectl} --kubeconfig={config.admin_kubeconfig()}",
-            "VIP": site.vip,
-            "SERVICE_CIDR": site.service_cidr,
-            "UPSTREAM": site.upstream_dns,
-            "PACKAGE": lab_inventory.site_vars(site)["mesh_sidecar_package"],
-            "PORT": str(lab_inventory.SERVICE_PORT),
-        }
         targets = [f"{host.name}={host.address}" for host in site.with_role("vm")]
-        script = [str(HERE / "onboarding.sh"), folder, str(at_once), *targets]
-        wall, cpu = timed(name_of(case, vms), script, environment)
-    on_all(require_joined)
+        script = [str(HERE / way.script), folder, str(at_once), *targets]
+        wall, cpu = timed(name_of(way, case, vms), script, way.environment())
+    require_joined(way)
     return Measured(case, vms, wall, cpu)
 
 
-def require_joined(host: Host) -> None:
-    """Names answer with the virtual address, and Envoy has its configuration."""
-    if host.role != "vm":
-        return
-    address = ask(host, "getent ahostsv4 istio-pilot | head -n 1 | cut -d ' ' -f 1").strip()
-    state = ask(host, "curl -sS --max-time 10 http://127.0.0.1:15000/server_info")
-    if address != config.topology().vip or "LIVE" not in state:
-        raise BenchError(f"{host.name} has not joined: istio-pilot is {address!r}, Envoy says {state[:300]!r}")
+def require_joined(way: Way) -> None:
+    for host in config.topology().with_role("vm"):
+        lacks = way.lacks(lambda line, host=host: ask(host, line))
+        if lacks:
+            raise BenchError(f"{host.name} has not joined: {lacks}")
 
 
 @dataclass(frozen=True)
@@ -205,7 +193,9 @@ class Collection:
     environment: dict[str, str]
 
 
-CHECKOUT = Collection("onboarding", "site.yml", "playbooks/verify.yml", {})
+def checkout(way: Way) -> Collection:
+    part = "onboarding" if way.generation == "citadel" else f"onboarding, {way.generation}"
+    return Collection(part, "site.yml", "playbooks/verify.yml", {})
 
 
 def earlier() -> Collection:
@@ -214,9 +204,9 @@ def earlier() -> Collection:
     return Collection(part, "mesh.expansion.site", "mesh.expansion.verify", environment)
 
 
-def run_site(vms: int, measured: Collection) -> list[Measured]:
+def run_site(way: Way, vms: int, measured: Collection) -> list[Measured]:
     """site.yml on new VMs, site.yml once more, verify.yml."""
-    new_lab(vms)
+    new_lab(way, vms)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -226,10 +216,10 @@ def run_site(vms: int, measured: Collection) -> list[Measured]:
             timeline = scratch / "timeline.json"
             command = ["ansible-playbook", "-i", "inventory/lab", "-i", str(inventory), playbook]
             environment = site_environment(timeline, program) | measured.environment
-            wall, cpu = timed(name_of(case, vms), command, environment)
+            wall, cpu = timed(name_of(way, case, vms), command, environment)
             found.append(Measured(case, vms, wall, cpu, executions(timeline, counter)))
             shown(f"  {wall:.1f} s")
-    on_all(require_joined)
+    require_joined(way)
     return found
 
 
@@ -238,10 +228,10 @@ def growing(most: int, text: str) -> list[int]:
     return sorted({int(word) for word in text.split(",") if word and int(word) < most})
 
 
-def report(measured: Sequence[Measured], part: str) -> None:
+def report(way: Way, measured: Sequence[Measured], part: str) -> None:
     """After each case, so that a run that is cut has said what it knew."""
     document = json.dumps([dataclasses.asdict(one) for one in measured], indent=1)
-    (RESULTS / "measured.json").write_text(document + "\n", encoding="utf-8")
+    (RESULTS / f"{way.generation}-measured.json").write_text(document + "\n", encoding="utf-8")
     rows.store(part, measure.rows(measured))
 
 
@@ -251,21 +241,25 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--growth", default="4,8", metavar="N,N", help="smaller numbers for the growth (default: 4,8)")
     parser.add_argument("--no-script", action="store_true", help="leave the shell script out")
     parser.add_argument("--release", action="store_true", help=f"measure the release {release.COMMIT}")
+    parser.add_argument("--generation", choices=list(WAYS), default="citadel", help="of the lab (default: citadel)")
     options = parser.parse_args(arguments)
+    if options.release and options.generation != "citadel":
+        parser.error(f"the release {release.COMMIT} knows no other generation than citadel")
     if os.geteuid() != 0:
         print("make bench-onboarding: needs root for the lab", file=sys.stderr)
         return 1
     RESULTS.mkdir(parents=True, exist_ok=True)
-    collection = earlier() if options.release else CHECKOUT
+    way = WAYS[options.generation]
+    collection = earlier() if options.release else checkout(way)
     measured: list[Measured] = []
     try:
         if not options.no_script:
             for case, at_once in ((SCRIPT, 1), (SCRIPT_PARALLEL, AT_ONCE)):
-                measured.append(run_script(case, options.vms, at_once))
+                measured.append(run_script(way, case, options.vms, at_once))
                 shown(f"  {measured[-1].wall:.1f} s")
         for vms in (options.vms, *growing(options.vms, options.growth)):
-            measured += run_site(vms, collection)
-            report(measured, collection.part)
+            measured += run_site(way, vms, collection)
+            report(way, measured, collection.part)
     except BenchError as error:
         print(f"onboarding: {error}", file=sys.stderr)
         return 1

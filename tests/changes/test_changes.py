@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.changes.mesh_site import NODES, SITE, VMS, changes, kubectl
+from tests.changes.mesh_site import NODES, SITE, VMS, changes, kubectl, present
 from tests.live import Json, Playbooks, Traffic, eventually, lab
 
 URL = "http://shop.default:9080/"
@@ -43,6 +43,11 @@ def rolled(books: Playbooks, name: str, *arguments: str, **wanted: Any) -> None:
 def real_servers() -> set[str]:
     words = lab("exec", "director", "ipvsadm -Sn").split()
     return {word.partition(":")[0] for word in words if word.endswith(":15012")} - {SITE.vip}
+
+
+def ours() -> set[str]:
+    """Of slices those that were written for VMs: Kubernetes makes its own anew, under other names."""
+    return {name for name in present() if not name.startswith("endpointslice") or "-vms-" in name}
 
 
 def entries() -> dict[str, Json]:
@@ -110,6 +115,18 @@ def test_a_vm_has_another_address(books: Playbooks, wanted: Json, quiet: Quiet) 
         eventually("istiod has forgotten the old address", lambda: set(entries()) == {SECOND, VMS[1].address})
     quiet("another address", traffic)
     assert changes(books.good("site.yml", **wanted)) == 0
+
+
+@pytest.mark.parametrize("backend", ["endpoint_slice", "workload_entry"])
+def test_another_registration(books: Playbooks, wanted: Json, quiet: Quiet, backend: str) -> None:
+    """site.yml as a whole, which restarts the sidecars VM by VM."""
+    before = ours()
+    for here, there in (("auto", backend), (backend, "auto")):
+        with Traffic(URL) as traffic:
+            books.good("site.yml", **wanted, mesh_registration=there)
+        quiet(f"{here} to {there}", traffic)
+        assert changes(books.good("site.yml", **wanted, mesh_registration=there)) == 0
+    assert ours() == before
 
 
 def test_the_virtual_address_moves(books: Playbooks, wanted: Json, quiet: Quiet) -> None:

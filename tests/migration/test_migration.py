@@ -23,6 +23,7 @@ URL = "http://shop.default:9080/"
 # Seconds: the guard's timer, and a package that is put back, on a busy machine.
 AWAY = 400
 GUARD = "/var/lib/mesh-expansion/istio_sidecar/guard"
+WAY_BACK = "/var/lib/mesh-expansion/istio_sidecar/way-back"
 # Of the generation alone; where the cluster is and the packages are is the inventory's.
 FORMER = {name: value for name, value in inventory.citadel_vars(SITE).items() if name != "mesh_verify_client"}
 
@@ -112,6 +113,28 @@ def test_a_move_that_is_cut_leaves_the_former_generation(books: Playbooks, tmp_p
     assert {row["state"] for row in json.loads(report.read_text()) if row["host"] in VMS} == {"ok"}
 
 
+def test_a_vm_whose_proof_fails_goes_back(books: Playbooks, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the same run, to what it was; nobody behind the Service notices."""
+    before = of_before(FIRST)
+    nobody = {**istiod(), "mesh_verify_server": "http://nobody.default.svc.cluster.local:8080/"}
+    with Traffic(URL) as traffic:
+        ok, said = books.run("playbooks/migrate.yml", "-l", f"director,k8s_nodes,{FIRST}", **nobody)
+    words = " ".join(said.split())
+    with capsys.disabled():
+        print(f"\na proof of {FIRST} that fails: {traffic}")
+    assert not ok
+    assert f"0 of {len(VMS)} VMs are with istiod. {FIRST} is with citadel again, as it was before this run." in words
+    assert f"Next, when that is mended: ansible-playbook mesh.expansion.migrate -l {','.join(VMS)}" in words
+    assert of_before(FIRST) == before
+    assert works(FIRST)
+    assert not lab("exec", FIRST, f"ls -d {WAY_BACK} {GUARD} 2>/dev/null").strip()
+    report = tmp_path / "rows.json"
+    books.run("playbooks/verify.yml", verify_report=str(report), verify_require=False)
+    assert {row["state"] for row in json.loads(report.read_text()) if row["host"] in VMS} == {"ok"}
+    assert traffic.sent > 100
+    assert traffic.failed == []
+
+
 def test_a_vm_moves_and_the_others_serve(books: Playbooks, capsys: pytest.CaptureFixture[str]) -> None:
     with Traffic(URL) as traffic:
         ok, said = books.run("playbooks/migrate.yml", "-l", f"director,k8s_nodes,{FIRST}", **istiod())
@@ -123,6 +146,8 @@ def test_a_vm_moves_and_the_others_serve(books: Playbooks, capsys: pytest.Captur
     assert f"1 of {len(VMS)} VMs are with istiod" in words
     assert f"ansible-playbook mesh.expansion.migrate -l {SECOND}" in words
     assert version(FIRST) == istio.VERSION
+    # No key of the former generation is left.
+    assert not lab("exec", FIRST, f"ls -d {WAY_BACK} {GUARD} 2>/dev/null").strip()
     assert version(SECOND).startswith("1.0.5")
     assert exposed() >= {"istio-pilot-lb", "istio-citadel-lb", "istio-mixer-lb", "kube-dns-lb", "istiod-lb"}
     assert lab("exec", SECOND, "systemctl is-active istio istio-auth-node-agent").split() == ["active", "active"]

@@ -36,8 +36,10 @@ def service(*vms: Json, name: str = "web", ports: Any = ("http:9080",), **more: 
     return {"name": name, "ports": list(ports), "endpoints": list(vms or VMS), "service_account": "web", **more}
 
 
-def register(server: ApiServer, backend: str, *services: Json, state: str = "present") -> Registrar:
-    found = Registrar(connect(str(server.kubeconfig)), Wish(state, backend))
+def register(
+    server: ApiServer, backend: str, *services: Json, state: str = "present", prepare: bool = False
+) -> Registrar:
+    found = Registrar(connect(str(server.kubeconfig)), Wish(state, backend, prepare=prepare))
     found.apply("default", parse_registrations(services, state == "present", backend))
     return found
 
@@ -103,6 +105,37 @@ def test_kube_proxy_has_the_addresses_all_the_time_of_a_move(
     register(server, "workload_entry", service(plain_clients=True))
     assert states
     assert all(state == {"10.1.0.1", "10.1.0.2"} for state in states)
+
+
+@pytest.mark.parametrize("new", WRITTEN)
+def test_whom_istiod_has_registered_is_carried_before_it_forgets_them(server: ApiServer, seen: Seen, new: str) -> None:
+    """With istiod's part done here: entries of its own, which go when the sidecars name no group any more."""
+    register(server, "auto", service())
+    (group,) = seen.custom_objects("workloadgroups")
+    labels = group["spec"]["metadata"]["labels"]
+    names = [f"{group['metadata']['name']}-{vm['address']}" for vm in VMS]
+    for name, vm in zip(names, VMS, strict=True):
+        annotations = {"istio.io/autoRegistrationGroup": group["metadata"]["name"]}
+        body = {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "WorkloadEntry",
+            "metadata": {"name": name, "labels": labels, "annotations": annotations},
+            "spec": {**group["spec"]["template"], "address": vm["address"], "labels": labels},
+        }
+        seen.custom.create_namespaced_custom_object("networking.istio.io", "v1", "default", "workloadentries", body)
+    both = ["10.1.0.1", "10.1.0.2"]
+    assert seen.addresses("web", "workload_entry") == both
+    register(server, new, service(), prepare=True)
+    # The way to Endpoints leads over slices.
+    carried = {"endpoints": "endpoint_slice"}.get(new, new)
+    assert set(seen.addresses("web", carried)) == set(both)
+    for name in names:
+        seen.custom.delete_namespaced_custom_object("networking.istio.io", "v1", "default", "workloadentries", name)
+    assert seen.addresses("web", carried) == both
+    register(server, new, service())
+    assert seen.addresses("web", new) == both
+    assert not seen.custom_objects("workloadgroups")
+    assert register(server, new, service()).written == []
 
 
 def test_a_workload_entry_takes_pods_along_and_ours_stay_ours(server: ApiServer, seen: Seen) -> None:

@@ -13,16 +13,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import time
 import typing as t
 
 from . import paths
 from .commands import must, run
+from .errors import HostError
 from .footprint import directory
 from .paths import PathState
 
 CHECK = "-check"
 SECONDS = 45
 """How long a run may take to prove itself: with the script's own work the old state is back within a minute."""
+# How long the script may take that goes back beyond that, with a package to install.
+_BACK_SECONDS = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +46,11 @@ def unit(role: str) -> str:
 
 def place(role: str) -> str:
     return f"{directory(role)}/guard"
+
+
+def kept(role: str) -> str:
+    """Where the way back lies of a change that is confirmed, but whose use is still to be proved."""
+    return f"{directory(role)}/way-back"
 
 
 def script(role: str, before: Before) -> str:
@@ -102,6 +111,8 @@ def _dated(state: PathState, beside: str) -> str:
 
 def prepare(role: str, before: Before) -> None:
     """Copies and script, on disk before the first change."""
+    # It would lead to a state that this change did not begin with.
+    settle(role)
     paths.put(place(role), paths.NOTHING)
     paths.put(place(role), paths.directory("0700"))
     for number, path in enumerate(sorted(before.paths)):
@@ -158,13 +169,43 @@ def put_back(role: str) -> None:
     paths.put(place(role), paths.NOTHING)
 
 
-def confirm(role: str) -> bool:
-    """The new state stays. False when the timer was faster, and the old state is back."""
+def confirm(role: str, keep: bool = False) -> bool:
+    """The new state stays, and what leads back is kept if wanted. False when the timer was faster, and the old state is
+    back."""
     if not os.path.isdir(place(role)):
         return True
     # First: from here on it cannot begin any more.
     disarm(role)
     if fired(role):
         return False
-    paths.put(place(role), paths.NOTHING)
+    if keep:
+        os.rename(place(role), kept(role))
+    else:
+        paths.put(place(role), paths.NOTHING)
     return True
+
+
+def keeps(role: str) -> bool:
+    return os.path.isdir(kept(role))
+
+
+def settle(role: str) -> None:
+    """There is no way back any more."""
+    paths.put(kept(role), paths.NOTHING)
+
+
+def go_back(role: str) -> None:
+    """Put back what a confirmed change has replaced. The host does so by itself: it goes on when the run is cut."""
+    paths.put(place(role), paths.NOTHING)
+    os.rename(kept(role), place(role))
+    arm(role, 1)
+    deadline = time.monotonic() + _BACK_SECONDS
+    while pending(role):
+        if time.monotonic() > deadline:
+            raise HostError(
+                f"{place(role)}/restore.sh has not put the old state back within {_BACK_SECONDS} s. "
+                f"Next, on that host: journalctl -u {unit(role)}"
+            )
+        time.sleep(0.5)
+    disarm(role)
+    paths.put(place(role), paths.NOTHING)

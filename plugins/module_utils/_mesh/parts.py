@@ -50,6 +50,7 @@ PARTS: dict[str, Part] = {
     "mesh_configmap": Part(lambda site: site.generation.mesh_configmap, ["mesh_control_plane"]),
     "control_plane_deployment": Part(lambda site: site.generation.control_plane_deployment, ["mesh_control_plane"]),
     "registration": Part(lambda site: site.registration, ["mesh_registration", "mesh_control_plane"]),
+    "registrations": Part(lambda site: list(site.generation.registrations), ["mesh_control_plane"]),
     "plain_clients": Part(lambda site: site.plain_clients, ["mesh_plain_clients"]),
     "upstream_dns": Part(lambda site: list(site.upstream_dns), ["mesh_upstream_dns"]),
     "probe_names": Part(

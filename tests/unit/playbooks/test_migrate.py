@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.unit.playbooks import fake_roles
-from tests.unit.playbooks.fake_roles import Json, fail, say
+from tests.unit.playbooks.fake_roles import AWAY, Json, fail, say
 
 LOOK = {
     "name": "Look",
@@ -25,6 +26,16 @@ LOOK = {
 APPLIED = {
     "name": "Know how long",
     "ansible.builtin.set_fact": {"__istio_sidecar_applied": {"pause": "{{ 2.5 if former | default(true) else 0 }}"}},
+}
+RETURN = say("return {{ inventory_hostname }}")
+RETURNED = {
+    "name": "Know whether it went back",
+    "ansible.builtin.set_fact": {
+        "__istio_sidecar_returned": {
+            "changed": "{{ former | default(true) | bool }}",
+            "operations": "{{ ['back'] if former | default(true) else [] }}",
+        }
+    },
 }
 NAMES = "{{ registration_hosts | map(attribute='name') | join('+') }}"
 ROWS = {
@@ -46,12 +57,16 @@ FILES: dict[str, list[Json]] = {
     "exposure/tasks/main.yml": [say("expose")],
     "director/tasks/main.yml": [say("direct")],
     "real_server/tasks/main.yml": [say("serve")],
-    "dnsmasq/tasks/main.yml": [say("resolve {{ inventory_hostname }}")],
-    "istio_sidecar/tasks/look.yml": [LOOK],
+    "dnsmasq/tasks/main.yml": [
+        say("resolve {{ inventory_hostname }}{{ ' by ' ~ dnsmasq_mode if dnsmasq_mode is defined }}")
+    ],
+    "istio_sidecar/tasks/look.yml": [{"name": "See whether it answers", "ansible.builtin.ping": {}}, LOOK],
     "istio_sidecar/tasks/main.yml": [say("run {{ inventory_hostname }}"), fail("broken"), APPLIED],
+    "istio_sidecar/tasks/return.yml": [RETURN, fail("stuck"), RETURNED],
+    "istio_sidecar/tasks/settle.yml": [say("settle {{ inventory_hostname }}")],
     "registration/tasks/prepare.yml": [say("prepare")],
-    "registration/tasks/drain.yml": [say(f"drain {NAMES}", run_once=True)],
-    "registration/tasks/main.yml": [say(f"register {NAMES}", run_once=True)],
+    "registration/tasks/drain.yml": [say(f"drain {NAMES}", run_once=True), {**fail("refused"), "run_once": True}],
+    "registration/tasks/main.yml": [say(f"register {NAMES}", run_once=True), fail("lost")],
     "registration/tasks/undrain.yml": [say(f"undrain {NAMES}", run_once=True)],
     "verify/tasks/main.yml": [say("look at {{ verify_vms | join('+') }}", run_once=True), ROWS],
 }
@@ -60,11 +75,12 @@ SITE = """
 from jinja2 import pass_context
 
 @pass_context
-def mesh_site(context, host, part):
+def mesh_site(context, host, part, **given):
     if part == "vms":
         return [{"name": name} for name in context["groups"]["vms"]]
-    found = {"former": context.resolve("mesh_migrate_from") or "", "control_plane": "istiod", "vm_rows": ["I9"]}
-    return found[part]
+    was = context.resolve("mesh_migrate_from") or {}
+    found = {"former": was.get("mesh_control_plane", ""), "control_plane": "istiod", "vm_rows": ["I9"]}
+    return {**found, "dns_mode": f"{given.get('mesh_control_plane')}'s"}[part]
 
 def verify_table(rows, control_plane):
     return ["FAILED row of " + row["host"] for row in rows]
@@ -73,7 +89,7 @@ class FilterModule:
     def filters(self):
         return {"mesh_site": mesh_site, "verify_table": verify_table}
 """
-WORDS = "expose|direct|serve|prepare|drain|resolve|run|register|undrain|look"
+WORDS = "expose|direct|serve|prepare|drain|resolve|run|register|undrain|look|return|settle"
 CONTROL_PLANE = ("-e", "istio_sidecar_control_plane=istiod", "-e", "verify_control_plane=istiod")
 
 
@@ -86,13 +102,15 @@ def collections(root: Path, tmp_path: Path) -> Path:
 
 
 def run(collections: Path, vms: Json, *arguments: str, former: str = "citadel") -> tuple[bool, list[str], str]:
-    given = (*CONTROL_PLANE, "-e", f"mesh_migrate_from={former}", *arguments)
+    was = {"mesh_control_plane": former} if former else {}
+    given = (*CONTROL_PLANE, "-e", json.dumps({"mesh_migrate_from": was}), *arguments)
     ok, steps, said = fake_roles.run(collections, "migrate", vms, WORDS, *given)
     return ok, steps, " ".join(said.split())
 
 
 def moved(vm: str) -> list[str]:
-    return [f"drain {vm}", f"resolve {vm}", f"run {vm}", f"register {vm}", f"undrain {vm}", f"look at {vm}"]
+    before = [f"drain {vm}", f"resolve {vm}", f"run {vm}", f"look at {vm}"]
+    return [*before, f"register {vm}", f"undrain {vm}", f"settle {vm}"]
 
 
 def test_one_after_another(collections: Path) -> None:
@@ -123,18 +141,66 @@ def test_who_was_not_looked_at_is_left(collections: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
+    ("reason", "words", "last"),
     [
-        ("broken", "web2 has not moved; it is as it was. Break broken: broken it is"),
-        ("unproved", "web2 has moved, but does not hold. Prove it: FAILED row of web2"),
+        ("broken", "web2 has not moved; it is as it was. broken it is", []),
+        (
+            "unproved",
+            "web2 is with citadel again, as it was before this run. Prove it: FAILED row of web2",
+            ["look at web2", "return web2", "resolve web2 by citadel's"],
+        ),
+        ("lost", "web2 has moved, but is not done. lost it is", ["look at web2", "register web2"]),
     ],
 )
-def test_a_failure_ends_the_run(collections: Path, reason: str, words: str) -> None:
+def test_a_failure_ends_the_run(collections: Path, reason: str, words: str, last: list[str]) -> None:
+    """And the end says what happened, and what to run."""
     ok, steps, said = run(collections, {"web1": {}, "web2": {reason: True}, "web3": {}})
     assert not ok
-    assert words in said
-    assert steps[-1] == "undrain web2"
-    assert "drain web3" not in steps
+    assert f"1 of 3 VMs are with istiod. {words} No further VM was touched." in said
+    assert "Next, when that is mended: ansible-playbook mesh.expansion.migrate -l web2,web3" in said
+    assert "Not moved: web2. Above is why" in said
+    assert steps[4:] == [*moved("web1"), "drain web2", "resolve web2", "run web2", *last, "undrain web2"]
+
+
+def test_who_holds_stays_when_another_of_its_batch_goes_back(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {"unproved": True}, "web2": {}, "web3": {}}, "-e", "migrate_batch=2")
+    assert not ok, (steps, said)
+    assert "return web1" in steps
+    assert "return web2" not in steps
+    assert "settle web2" in steps
+    assert "settle web1" not in steps
+    assert "1 of 3 VMs are with istiod. web1 is with citadel again" in said
+    assert "mesh.expansion.migrate -l web1,web3" in said
+
+
+def test_what_fails_once_for_a_batch_fails_for_all_of_it(collections: Path) -> None:
+    vms: Json = {"web1": {"refused": True}, "web2": {}, "web3": {}}
+    ok, steps, said = run(collections, vms, "-e", "migrate_batch=2")
+    assert not ok
+    assert "0 of 3 VMs are with istiod. web1 has not moved; it is as it was. refused it is" in said
+    assert "web2 has not moved; it is as it was. another VM of the batch: see there" in said
+    assert "mesh.expansion.migrate -l web1,web2,web3" in said
+    assert not [step for step in steps if step.startswith("run ") or "web3" in step]
+
+
+def test_who_is_out_of_reach_ends_the_run(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {}, "web2": AWAY, "web3": {}}, "-e", "migrate_batch=2")
+    assert not ok
+    assert "1 of 3 VMs are with istiod. web2 could not be reached any more, or failed as shown above." in said
+    assert "settle web1" in steps
+    assert not [step for step in steps if "web3" in step]
+
+
+def test_a_way_back_that_fails_is_told_beside_its_reason(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {"unproved": True, "stuck": True}})
+    assert not ok
+    assert "web1 has moved, but is not done. Prove it: FAILED row of web1 stuck it is" in said
+
+
+def test_who_had_moved_before_does_not_go_back(collections: Path) -> None:
+    ok, steps, said = run(collections, {"web1": {"former": False, "unproved": True}})
+    assert not ok
+    assert "web1 has moved, but is not done. Prove it: FAILED row of web1" in said
 
 
 def test_who_could_not_be_brought_back_is_refused(collections: Path) -> None:

@@ -55,7 +55,11 @@ def collections(root: Path, tmp_path: Path) -> Path:
     (place / "roles/verify/tasks").mkdir(parents=True)
     (place / "roles/verify/tasks/require.yml").write_text(yaml.safe_dump([REQUIRE]))
     prepare = {"name": "Say who", "ansible.builtin.debug": {"msg": "prepared {{ ansible_play_hosts }}"}}
-    (place / "roles/registration/tasks/prepare.yml").write_text(yaml.safe_dump([prepare]))
+    found = {"ansible.builtin.set_fact": {"__registration_prepare": {"moving": "{{ moving | default([]) }}"}}}
+    (place / "roles/registration/tasks/prepare.yml").write_text(yaml.safe_dump([prepare, found]))
+    for part in ("drain", "undrain"):
+        told = {"ansible.builtin.debug": {"msg": f"{part} {{{{ ansible_play_batch }}}}"}, "run_once": True}
+        (place / f"roles/registration/tasks/{part}.yml").write_text(yaml.safe_dump([told]))
     return tmp_path / "collections"
 
 
@@ -130,6 +134,33 @@ def test_nothing_is_said_when_nothing_failed(collections: Path) -> None:
     assert "director on" not in done.stdout
     assert "hosts failed, the others" not in done.stdout
     assert "Nothing has been changed. Next" not in done.stdout
+
+
+MOVES = re.compile(r"msg: ((?:drain|undrain|istio_sidecar on|registration on|judged) .*)$", re.MULTILINE)
+
+
+def test_a_registration_moves_vm_by_vm_before_all_others_are_looked_at(collections: Path) -> None:
+    vms: Json = {"web1": {}, "web2": {}, "web3": {}}
+    done = run(collections, vms, "-e", '{"moving": ["web1", "web3"]}')
+    assert done.returncode == 0, done.stdout[-3000:]
+    title = "PLAY [Move VMs to another registration, some at a time]"
+    parts = done.stdout.split(title)[1:]
+    assert [MOVES.findall(part.partition("PLAY [Give")[0]) for part in parts] == [
+        [f"drain ['{vm}']", f"istio_sidecar on {left}", f"registration on {left}", f"undrain ['{vm}']"]
+        for vm, left in (("web1", "['web1', 'web3']"), ("web3", "['web1', 'web3']"))
+    ]
+    done = run(collections, vms, "-e", '{"moving": ["web1", "web3"]}', "-e", "site_move_batch=2", "-l", "web2,web3")
+    (part,) = done.stdout.split(title)[1:]
+    assert "drain ['web3']" in part
+
+
+def test_a_move_that_fails_ends_the_run(collections: Path) -> None:
+    vms: Json = {"web1": {"broken": "istio_sidecar"}, "web2": {}}
+    done = run(collections, vms, "-e", '{"moving": ["web1", "web2"]}')
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "web1 has not moved to another registration. Break: non-zero return code No further VM was touched" in said
+    assert MOVES.findall(done.stdout)[-1] == "undrain ['web1']"
 
 
 def test_preflight_alone_says_what_comes_next(collections: Path) -> None:

@@ -39,8 +39,9 @@ class Endpoint(t.NamedTuple):
     health: str
 
 
-def cluster_name(registration: Registration, port: Port, domain: str) -> str:
-    return f"outbound|{port.number}||{registration.name}.{registration.namespace}.svc.{domain}"
+def cluster_name(context: Context, item: Registration, port: Port) -> str:
+    number, domain = context.asked_at(item, port), context.options["cluster_domain"]
+    return f"outbound|{number}||{item.name}.{item.namespace}.svc.{domain}"
 
 
 def endpoints(context: Context) -> list[Said]:
@@ -65,7 +66,7 @@ def _endpoints(context: Context) -> t.Iterator[Said]:
 
 def _read_endpoints(context: Context, pod: requests.Pod, item: Registration, port: Port) -> list[Endpoint] | str:
     """Or why Envoy could not be asked."""
-    name = cluster_name(item, port, context.options["cluster_domain"])
+    name = cluster_name(context, item, port)
     try:
         dump = _config(context, pod, "dynamic_endpoint_configs", name)
     except EnvoyError as exc:
@@ -89,7 +90,7 @@ def _judge(
         own = [one for one in found if (one.address, one.port) == (vm.address, port.number)]
         if not own:
             there = ", ".join(f"{one.address}:{one.port}" for one in found) or "none"
-            name = cluster_name(item, port, context.options["cluster_domain"])
+            name = cluster_name(context, item, port)
             problems.append(f"the Envoy of {pod} has no endpoint {where} in {name}; there: {there[:LONG]}")
         elif backend in SELECTING and not own[0].mutual_tls:
             problems.append(
@@ -116,11 +117,11 @@ def _peer(context: Context, item: Registration, port: Port) -> Said:
     pod, reason = _pod(context)
     if pod is None:
         return Said("peer", reason, hosts)
-    answer = requests.ask(requests.url_of(item, port), options["expect"], requests.runs(context, pod))
+    answer = requests.ask(requests.url_of(context, item, port), options["expect"], requests.runs(context, pod))
     if answer.problems or options["registration_backend"] not in SELECTING:
         return Said("peer", answer, hosts)
     try:
-        accepted = _accepted(context, pod, cluster_name(item, port, options["cluster_domain"]))
+        accepted = _accepted(context, pod, cluster_name(context, item, port))
     except EnvoyError as exc:
         return Said("peer", Finding([str(exc)]), hosts)
     accounts = sorted({vm.service_account for vm in item.endpoints if port in vm.ports})

@@ -183,7 +183,7 @@ def _asked(context: Context, item: Registration) -> Finding:
 
 
 def _asked_port(context: Context, item: Registration, port: Port, pod: requests.Pod) -> Finding:
-    answer = requests.ask(requests.url_of(item, port), context.options["expect"], requests.runs(context, pod))
+    answer = requests.ask(requests.url_of(context, item, port), context.options["expect"], requests.runs(context, pod))
     try:
         mode, policy = _mode(context, item, port)
     except KubeError as exc:

@@ -10,10 +10,12 @@ import time
 import typing as t
 
 from ..._kube.client import KubeClient
-from ..._kube.errors import KubeUnreachable
+from ..._kube.errors import KubeError, KubeUnreachable
 from ..._kube.pods import Done
+from ..._kube.resources import SERVICES
 from ..generations.model import Generation
 from ..register.model import Registration
+from ..register.subsets import Port
 from .model import CLUSTER_HOST, Finding
 
 Mapping = t.Mapping[str, t.Any]
@@ -49,6 +51,26 @@ class Context:
     deadline: float
     clock: t.Callable[[], float] = time.monotonic
     sleep: t.Callable[[float], None] = time.sleep
+    # By Service, its ports by name.
+    _fronts: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict, init=False)
+
+    def asked_at(self, item: Registration, port: Port) -> int:
+        """The number at which clients ask for a VM's port: a Service of somebody else may have another, under the same
+        name."""
+        if item.label not in self._fronts:
+            self._fronts[item.label] = self._front(item)
+        return self._fronts[item.label].get(port.name, port.number)
+
+    def _front(self, item: Registration) -> dict[str, int]:
+        try:
+            service = self.client.get(SERVICES, item.namespace, item.name)
+        except KubeUnreachable:
+            raise
+        except KubeError:
+            # Of one that cannot be read another row speaks.
+            return {}
+        ports = ((service or {}).get("spec") or {}).get("ports") or []
+        return {str(port.get("name") or ""): int(port["port"]) for port in ports}
 
     def settled(self, judge: t.Callable[[], list[Said]]) -> list[Said]:
         """The first judgement without a problem, or the last one."""

@@ -43,7 +43,7 @@ def requests(context: Context) -> t.Iterator[Said]:
     for registration, port in targets:
         found = missing
         if pod is not None:
-            found = ask(url_of(registration, port), context.options["expect"], runs(context, pod))
+            found = ask(url_of(context, registration, port), context.options["expect"], runs(context, pod))
         yield Said("request", found, hosts_of(registration, port))
 
 
@@ -56,8 +56,8 @@ def http_targets(batch: t.Sequence[Registration]) -> list[tuple[Registration, Po
     ]
 
 
-def url_of(registration: Registration, port: Port) -> str:
-    return f"http://{registration.name}.{registration.namespace}:{port.number}"
+def url_of(context: Context, registration: Registration, port: Port) -> str:
+    return f"http://{registration.name}.{registration.namespace}:{context.asked_at(registration, port)}"
 
 
 def hosts_of(registration: Registration, port: Port) -> str:

@@ -26,7 +26,7 @@ from .objects import (
     read_annotation,
 )
 from .subsets import JsonObject
-from .workload import NOTHING, Share, Shares, Workload, merge, put, read_shares, write_shares
+from .workload import NOTHING, Shares, Workload, merge, put, read_shares, write_shares
 from .workload_entry import DISCONNECTED_ANNOTATION, GROUP_ANNOTATION, ByVm, Entries, address_of, is_registered
 
 Groups = t.Mapping[str, JsonObject]
@@ -60,7 +60,7 @@ def by_group(namespace: str, groups: Groups) -> ByGroup:
 
 
 def _renamed(shares: Shares, host: str) -> Shares:
-    return {service: Share(share.item._replace(host=host), share.selector) for service, share in shares.items()}
+    return {service: share._replace(item=share.item._replace(host=host)) for service, share in shares.items()}
 
 
 def registered(entries: Entries) -> dict[str, list[JsonObject]]:

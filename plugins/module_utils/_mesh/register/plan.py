@@ -14,7 +14,7 @@ from . import auto, endpoints, workload_entry
 from .layers import Found, Member, Recorded, Wish, World, carriers, front, layers, member, recorded
 from .model import Registration, RegistrationError
 from .objects import Operation, Plan, Record, base, is_ours
-from .services import AUTO, ENDPOINTS, ENTRIES, marked, selector_of
+from .services import AUTO, ENDPOINTS, ENTRIES, SLICES, marked, named_targets, selector_of
 from .subsets import JsonObject
 from .workload import Share
 
@@ -38,6 +38,9 @@ class Round(t.NamedTuple):
     stays: list[str]
     # Whether istiod will do more by itself.
     waiting: bool
+    # The hosts of the batch whose sidecars have to be set up anew, since by what they say istiod registers them, or
+    # does not.
+    moving: list[str]
 
 
 def simulate(world: World, operations: t.Iterable[Operation]) -> World:
@@ -83,8 +86,10 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
     pending = _pending(members, wish, known)
     operations = [*made, *(item for found in by_service.values() for item in found), *unused]
     if wish.prepare and wish.backend != AUTO:
-        # A token needs its account; a VM gets requests once its sidecar is there.
-        operations, stays, pending = made, [], {}
+        # A token needs its account; a VM gets requests once its sidecar is there. But whom istiod has registered gets
+        # them already, and is forgotten when its sidecar has been set up anew: the new way has to be there before.
+        ready = [item for found in members if found.old[AUTO] for item in by_service[found.name]]
+        operations, stays, pending = [*made, *ready], [], {}
     return Round(
         operations,
         list(dict.fromkeys([*warnings, *groups.warnings])),
@@ -92,6 +97,7 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
         pending,
         stays,
         waiting=bool(stays) or any(pending.values()),
+        moving=_moving(members, wish, known),
     )
 
 
@@ -123,12 +129,14 @@ def _entries(
 def _share_out(found: Member, layer: Record, new: workload_entry.ByVm, current: bool) -> None:
     """Put a Service's part into what its VMs are asked for."""
     selector = tuple(sorted(selector_of(found.registration, found.service).items()))
+    targets = named_targets(found.service)
     for address in dict.fromkeys((*new, *layer)):
         shares = new.setdefault(address, {})
         before = shares.pop(found.name, None)
         if address in layer:
+            asked = Share(layer[address], selector, targets)
             renew = current and address in found.wanted
-            shares[found.name] = Share(layer[address], before.selector if before and not renew else selector)
+            shares[found.name] = before._replace(item=layer[address]) if before and not renew else asked
 
 
 def _groups(namespace: str, world: World, members: t.Sequence[Member], wish: Wish, old: auto.ByGroup) -> auto.Outcome:
@@ -145,7 +153,7 @@ def _groups(namespace: str, world: World, members: t.Sequence[Member], wish: Wis
     for address, shares in flat.items():
         if shares:
             group = where[address]
-            renamed = {name: Share(share.item._replace(group=group), share.selector) for name, share in shares.items()}
+            renamed = {name: share._replace(item=share.item._replace(group=group)) for name, share in shares.items()}
             new.setdefault(group, {})[address] = renamed
     touched = {vm.address for found in members for vm in found.registration.endpoints}
     probes = _probes(members, where) if wish.backend == AUTO and wish.state == "present" else {}
@@ -220,6 +228,19 @@ def _accounts(
 
 def _used(members: t.Sequence[Member], side: t.Callable[[Member], t.Mapping[str, Record]]) -> set[str]:
     return {vm.service_account for found in members for layer in (ENTRIES, AUTO) for vm in side(found)[layer].values()}
+
+
+def _moving(members: t.Sequence[Member], wish: Wish, known: Recorded) -> list[str]:
+    if wish.state == "absent":
+        return []
+
+    def moves(found: Member, address: str) -> bool:
+        registered = address in known.registered
+        carried = any(address in found.old[layer] for layer in (ENDPOINTS, SLICES, ENTRIES))
+        return carried and not registered if wish.backend == AUTO else registered
+
+    hosts = [vm.host for found in members for vm in found.registration.endpoints if moves(found, vm.address)]
+    return list(dict.fromkeys(host for host in hosts if host))
 
 
 def _pending(members: t.Sequence[Member], wish: Wish, known: Recorded) -> dict[str, list[str]]:

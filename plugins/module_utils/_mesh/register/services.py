@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .model import Registration, RegistrationError
+from .model import Labels, Registration, RegistrationError
 from .objects import (
     RECORD_ANNOTATION,
     Record,
@@ -112,6 +112,16 @@ def selector_of(registration: Registration, service: JsonObject | None) -> dict[
         return dict((service.get("spec") or {}).get("selector") or {})
     # A key of its own, so that one VM can be behind several Services.
     return dict(registration.selector) or {f"{MEMBER_LABEL}/{registration.name}": "true"}
+
+
+def named_targets(service: JsonObject | None) -> Labels:
+    """Of a Service of others, by the name of a port, the name that stands there for its number. istiod looks for that
+    among the ports of a WorkloadEntry, and leaves out an entry that has none of it."""
+    if service is None or is_ours(service):
+        return ()
+    ports = (service.get("spec") or {}).get("ports") or []
+    named = {str(port.get("name") or ""): port.get("targetPort") for port in ports}
+    return tuple(sorted((name, target) for name, target in named.items() if isinstance(target, str) and target != name))
 
 
 def plan_service(

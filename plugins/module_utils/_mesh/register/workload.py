@@ -22,6 +22,8 @@ class Share(t.NamedTuple):
     item: VmEndpoint
     # The Service's selector, when this was written.
     selector: Labels = ()
+    # The names by which the Service asks its endpoints for ports, where they are not the ports' own.
+    targets: Labels = ()
 
 
 Shares = t.Dict[str, Share]
@@ -41,14 +43,25 @@ NOTHING = Workload({}, {}, {})
 
 
 def write_shares(shares: t.Mapping[str, Share]) -> JsonObject:
-    return {service: {**as_record(share.item), "selector": dict(share.selector)} for service, share in shares.items()}
+    return {
+        service: {
+            **as_record(share.item),
+            "selector": dict(share.selector),
+            **({"targets": dict(share.targets)} if share.targets else {}),
+        }
+        for service, share in shares.items()
+    }
 
 
 def read_shares(address: str, content: t.Mapping[str, t.Any], where: str) -> Shares:
     return {
-        service: Share(from_record(address, item, where), tuple(sorted(item["selector"].items())))
+        service: Share(from_record(address, item, where), _sorted(item["selector"]), _sorted(item.get("targets") or {}))
         for service, item in content.items()
     }
+
+
+def _sorted(pairs: t.Mapping[str, str]) -> Labels:
+    return tuple(sorted(pairs.items()))
 
 
 def fields_of(item: VmEndpoint) -> dict[str, t.Any]:
@@ -68,8 +81,10 @@ def merge(where: str, shares: t.Mapping[str, Share]) -> Workload:
     for share in shares.values():
         for key, value in (*share.selector, *share.item.labels):
             _agree(where, f"label {key}", labels.setdefault(key, value), value)
+        targets = dict(share.targets)
         for port in share.item.ports:
-            _agree(where, f"port {port.name}", ports.setdefault(port.name, port.number), port.number)
+            for name in dict.fromkeys((port.name, targets.get(port.name, port.name))):
+                _agree(where, f"port {name}", ports.setdefault(name, port.number), port.number)
         for key, value in fields_of(share.item).items():
             _agree(where, key, fields.setdefault(key, value), value)
     return Workload(labels, ports, fields)

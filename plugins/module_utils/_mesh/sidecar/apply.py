@@ -10,7 +10,7 @@ import os
 import time
 import typing as t
 
-from ..._host import change, commands, footprint, guard, packages, paths
+from ..._host import change, commands, footprint, guard, packages, paths, systemd
 from ..._host.change import Operation, Unit
 from ..._host.errors import HostError
 from . import chains, layout, look, move, plan, removal, traces
@@ -20,6 +20,7 @@ from .move import Arrival
 from .plan import Own
 from .settings import Settings
 
+BACK = "put the sidecar of before the move back"
 CUT = "put back what a run that was cut has changed"
 # What systemd does with a unit that is to run.
 _RUNNING = ("active", "activating", "reloading")
@@ -33,6 +34,8 @@ class Outcome(t.NamedTuple):
     guarded: bool = False
     # For how many seconds a sidecar that ran was not to be had, at most.
     pause: float = 0.0
+    # Whether the sidecar of another generation was replaced, and can be put back.
+    kept: bool = False
 
 
 def prepare(made: Layout, check: bool) -> Outcome:
@@ -93,7 +96,8 @@ def present(
     change.apply(layout.ROLE, operations, before(seen, operations, upgraded_from, settings.layout), after)
     stops = any(isinstance(item, Unit) and item.action in ("stop", "restart") for item in operations)
     ran = stops and seen.unit(layout.SIDECAR_UNIT).active
-    return outcome._replace(guarded=True, pause=round(time.monotonic() - begin, 1) if ran else 0.0)
+    pause = round(time.monotonic() - begin, 1) if ran else 0.0
+    return outcome._replace(guarded=True, pause=pause, kept=arrival.keeps and seen.former is not None)
 
 
 def before(seen: Seen, operations: t.Sequence[Operation], upgraded_from: str, made: Layout) -> guard.Before:
@@ -148,6 +152,25 @@ def revert(upgraded_from: str, check: bool) -> Outcome:
     if not check:
         commands.must(install_previous(), seconds=300)
     return Outcome(True, [f"install {layout.PACKAGE} {upgraded_from} again"], [])
+
+
+def go_back(timeout: int, istio_namespace: str, check: bool) -> Outcome:
+    """The sidecar of another generation that the last move has replaced, as it was. Nothing where no move is open."""
+    if not guard.keeps(layout.ROLE):
+        return Outcome(False, [], [])
+    if not check:
+        guard.go_back(layout.ROLE)
+        loaded = [name for name, unit in systemd.look(layout.UNITS).items() if unit.loaded]
+        change.finish(plan.Await(timeout, istio_namespace, layout.of_units(loaded) or layout.AGENT_AND_PROXY))
+    return Outcome(True, [BACK], [])
+
+
+def settle(check: bool) -> Outcome:
+    """What has moved stays: the way back, with the certificate of before, is forgotten."""
+    there = guard.keeps(layout.ROLE)
+    if there and not check:
+        guard.settle(layout.ROLE)
+    return Outcome(there, [f"forget {guard.kept(layout.ROLE)}"] if there else [], [])
 
 
 def absent(check: bool) -> Outcome:

@@ -35,6 +35,8 @@ class Arrival:
     package: str = ""
     # Certificate and key that the control plane does not take.
     remove: t.Sequence[str] = ()
+    # Whether what leads back to the sidecar of another generation stays beyond the run.
+    keeps: bool = False
 
 
 NOTHING = Arrival()

@@ -53,6 +53,22 @@ def test_a_change_is_proven_over_a_fresh_connection(monkeypatch: pytest.MonkeyPa
     assert result == DONE
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_leads_back_from_a_move_is_kept(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[t.Any] = []
+
+    def execute(_self: t.Any, module_name: str = "", module_args: t.Any = None, **_more: t.Any) -> dict[str, t.Any]:
+        given.append(module_args)
+        return {} if module_name else {**DONE, "kept": kept}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_args: {})
+    monkeypatch.setattr(ActionModule, "_execute_module", execute)
+    action = ActionModule.__new__(ActionModule)
+    action._connection = Local([])  # type: ignore[assignment]
+    action.run(None, {})
+    assert given == [None, {"role": "istio_sidecar", "keep": kept}]
+
+
 def test_a_local_connection_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     _result, seen = run(monkeypatch, {"istio_sidecar_apply": DONE, "guard_confirm": {}}, Local)
     assert seen == ["istio_sidecar_apply", "guard_confirm"]

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.pods import Done
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import (
     ENDPOINT_SLICES,
@@ -22,6 +23,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     SERVICES,
     WORKLOAD_ENTRIES,
     WORKLOAD_GROUPS,
+    Resource,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh import exposure
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import cluster
@@ -382,3 +384,28 @@ def test_which_policy_counts(policies: list[dict[str, Any]], mode: str) -> None:
 def test_the_service_itself_is_a_part_of_the_group(store: FakeStore) -> None:
     del store.objects[SERVICES.plural, "default", "web"]
     assert "Service default/web does not exist" in failed(look(store))[0][2]
+
+
+def test_clients_ask_at_the_port_of_a_service_of_others(monkeypatch: pytest.MonkeyPatch, store: FakeStore) -> None:
+    """It finds the VMs by the name of its port, and has a number of its own for it."""
+    body = objects(store, SERVICES)["web"]
+    for key in ("labels", "annotations"):
+        body["metadata"].pop(key)
+    body["spec"]["ports"] = [{"name": "http", "port": 80, "targetPort": 8080}]
+    store.put(SERVICES, "default", body)
+    monkeypatch.setattr(f"{__name__}.NAME", "outbound|80||web.default.svc.cluster.local")
+    assert [said for said in failed(look(store)) if said[0] in ("endpoint", "plain", "peer")] == []
+    said = look(store, expect="Hello")
+    (problem,) = of(said, "peer")[0]["problems"]
+    assert problem.startswith("http://web.default:80 answers without 'Hello'")
+
+
+def test_a_service_that_cannot_be_read_hides_no_other_row(store: FakeStore) -> None:
+    class Unreadable(FakeKube):
+        def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any] | None:
+            if resource is SERVICES and namespace == "default":
+                raise KubeForbidden(f"Not allowed: get services {name}.")
+            return super().get(resource, namespace, name)
+
+    clock = Clock()
+    assert failed(cluster.look(Unreadable(store), OPTIONS, Mesh(), clock, clock.sleep)) == []

@@ -13,6 +13,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources imp
     SERVICE_ACCOUNTS,
     SERVICES,
     WORKLOAD_ENTRIES,
+    WORKLOAD_GROUPS,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.layers import Wish
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.model import RegistrationError
@@ -20,7 +21,20 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.regi
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.workload_entry import entry_name
 
 from tests.unit.plugins.fake_kube import FakeKube, FakeStore
-from tests.unit.plugins.registrations import VM1, VM2, batch, carried, kinds, objects, one, plan, run, service
+from tests.unit.plugins.registrations import (
+    VM1,
+    VM2,
+    batch,
+    carried,
+    istiod_forgets,
+    istiod_registers,
+    kinds,
+    objects,
+    one,
+    plan,
+    run,
+    service,
+)
 
 ENTRY = "workload_entry"
 WEB = {**VM1, "service_account": "web", "weight": 5, "locality": "r/z", "network": "vm-network"}
@@ -239,3 +253,65 @@ def test_with_groups_all_is_prepared():
     run(store, "auto", service(VM1), prepare=True)
     assert kinds(store) == {"Service", "WorkloadGroup"}
     assert run(store, "auto", service(VM1)).written == []
+
+
+@pytest.mark.parametrize("backend", ["endpoints", "endpoint_slice", ENTRY])
+def test_whom_istiod_has_registered_is_carried_before_the_sidecar_lets_go(backend):
+    store = FakeStore()
+    run(store, "auto", service(VM1, VM2))
+    for vm in (VM1, VM2):
+        istiod_registers(store, "web", vm["address"])
+    # The way to Endpoints leads over slices, as long as the Service selects.
+    layer = {"endpoints": "endpoint_slice"}.get(backend, backend)
+    run(store, backend, service(VM1, VM2), prepare=True)
+    here = {"192.168.0.81:9080", "192.168.0.82:9080"}
+    assert carried(store) == {"auto": here, layer: here}
+    assert plan(store, backend, service(VM1)).last.moving == ["vm1"]
+    # Their sidecars have been set up anew.
+    for vm in (VM1, VM2):
+        istiod_forgets(store, "web", vm["address"])
+    assert carried(store) == {layer: here}
+    run(store, backend, service(VM1, VM2))
+    assert carried(store) == {{"endpoints": "endpoints"}.get(backend, layer): here}
+    assert not objects(store, WORKLOAD_GROUPS)
+    assert plan(store, backend, service(VM1, VM2)).last.moving == []
+
+
+@pytest.mark.parametrize("backend", ["endpoints", "endpoint_slice", ENTRY])
+def test_whom_istiod_is_to_register_stays_where_it_is_until_then(backend):
+    store = FakeStore()
+    run(store, backend, service(VM1, VM2))
+    run(store, "auto", service(VM1, VM2), prepare=True)
+    assert carried(store)[backend] == {"192.168.0.81:9080", "192.168.0.82:9080"}
+    assert plan(store, "auto", service(VM1, VM2)).last.moving == ["vm1", "vm2"]
+    istiod_registers(store, "web", VM1["address"])
+    assert plan(store, "auto", service(VM1, VM2)).last.moving == ["vm2"]
+    # A VM that is new is in nobody's way.
+    assert plan(FakeStore(), "auto", service(VM1)).last.moving == []
+
+
+def of_others(store: FakeStore, target: object) -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": target}]
+    store.put(SERVICES, "default", {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}})
+
+
+@pytest.mark.parametrize("backend", [ENTRY, "auto"])
+def test_a_service_of_others_that_asks_for_a_port_by_name_finds_it(backend):
+    """istiod takes the entry's port of the name that targetPort says, else that of the Service's port."""
+    store, kind = FakeStore(), {ENTRY: WORKLOAD_ENTRIES, "auto": WORKLOAD_GROUPS}[backend]
+
+    def ports():
+        spec = one(store, kind)["spec"]
+        return (spec if backend == ENTRY else spec["template"])["ports"]
+
+    of_others(store, "web-port")
+    run(store, backend, service(VM1))
+    assert ports() == {"http": 9080, "web-port": 9080}
+    assert not plan(store, backend, service(VM1)).operations
+    of_others(store, 8080)
+    run(store, backend, service(VM1))
+    assert ports() == {"http": 9080}
+    of_others(store, "web-port")
+    run(store, backend, service(VM1))
+    run(store, backend, service(VM1), state="absent")
+    assert not objects(store, kind)

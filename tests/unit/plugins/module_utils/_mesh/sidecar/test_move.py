@@ -208,6 +208,71 @@ def test_killed_after_an_operation_the_guard_has_what_was(number: int, moving: H
     assert restarts[-2:] == [f"systemctl restart {name}" for name in OLD.units]
 
 
+def timer_runs(moving: Host) -> None:
+    """The guard's timer, when it is set to begin at once."""
+    moving.program("systemd-run", 'for last; do :; done; case "$*" in *on-active=1s*) /bin/sh "$last" ;; esac')
+
+
+def test_a_move_that_is_confirmed_goes_back_until_it_is_settled(moving: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    timer_runs(moving)
+    monkeypatch.setattr(look, "envoy_state", lambda: look.LIVE)
+    before = texts()
+    assert not apply.go_back(1, "istio-system", False).changed
+    assert not present(check=True).kept
+    assert present(arrival=dataclasses.replace(arrival(), keeps=True)).kept
+    assert guard.confirm(layout.ROLE, keep=True)
+    assert not guard.pending(layout.ROLE)
+    assert Path(layout.CLUSTER_ENV).read_text() == "NEW=1\n"
+    assert apply.go_back(1, "istio-system", True) == apply.Outcome(True, [apply.BACK], [])
+    assert Path(layout.CLUSTER_ENV).read_text() == "NEW=1\n"
+    assert apply.go_back(1, "istio-system", False).changed
+    assert texts() == before
+    restarts = [call for call in moving.calls() if call.startswith("systemctl restart")]
+    assert restarts[-2:] == [f"systemctl restart {name}" for name in OLD.units]
+    # Nothing of the keys is left, and nothing more to go back to.
+    assert not os.path.exists(guard.kept(layout.ROLE))
+    assert not os.path.exists(guard.place(layout.ROLE))
+    assert not apply.go_back(1, "istio-system", False).changed
+
+
+def test_the_former_sidecar_has_to_work_when_it_is_back(moving: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    timer_runs(moving)
+    monkeypatch.setattr(look, "envoy_state", lambda: "INITIALIZING")
+    present()
+    guard.confirm(layout.ROLE, keep=True)
+    with pytest.raises(HostError, match="does not work after 1 s: Envoy is INITIALIZING; .*host istio-pilot.control"):
+        apply.go_back(1, "control", False)
+
+
+def test_what_has_moved_stays_once_it_is_settled_or_changed_again(moving: Host) -> None:
+    timer_runs(moving)
+    present()
+    guard.confirm(layout.ROLE, keep=True)
+    assert apply.settle(True).changed
+    assert guard.keeps(layout.ROLE)
+    assert apply.settle(False).changed
+    assert not apply.settle(False).changed
+    assert not apply.go_back(1, "istio-system", False).changed
+    present()
+    guard.confirm(layout.ROLE, keep=True)
+    # It would lead to before the first of the two.
+    present()
+    assert not guard.keeps(layout.ROLE)
+
+
+def test_a_way_back_that_is_cut_is_completed_by_the_next_run(moving: Host) -> None:
+    """The timer is the host's own; before it is set nothing has been put back."""
+    before = texts()
+    present()
+    guard.confirm(layout.ROLE, keep=True)
+    moving.program("systemd-run", "exit 1")
+    with pytest.raises(HostError):
+        apply.go_back(1, "istio-system", False)
+    assert Path(layout.CLUSTER_ENV).read_text() == "NEW=1\n"
+    assert guard.undo_cut(layout.ROLE)
+    assert texts() == before
+
+
 def test_who_could_not_be_brought_back_does_not_move(moving: Host) -> None:
     os.remove(traces.previous())
     with pytest.raises(HostError, match="istio-sidecar 1.0.5 is not on this host.*Put it into "):
