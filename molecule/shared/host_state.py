@@ -86,6 +86,12 @@ def addresses() -> list[str]:
     )
 
 
+def namespaces() -> list[str]:
+    """Network namespaces of the collection; those of pods come and go."""
+    folder = Path("/run/netns")
+    return sorted(path.name for path in folder.glob("mesh-*")) if folder.exists() else []
+
+
 def sysctls() -> dict[str, str]:
     found = {}
     for interface in INTERFACES:
@@ -116,6 +122,7 @@ def main() -> None:
         "enabled units": enabled_units(),
         "active services": active_services(),
         "addresses": addresses(),
+        "namespaces": namespaces(),
         "sysctls": sysctls(),
         "firewall": firewall(),
         "ipvs": table.read_text().splitlines()[3:] if table.exists() else [],
