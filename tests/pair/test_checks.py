@@ -73,12 +73,16 @@ def test_a_check_that_all_fail_at_once_takes_none_out() -> None:
 
 
 def test_an_api_server_that_is_away_takes_nothing_out() -> None:
+    stays_without_an_api(3 * LONG)
+
+
+def stays_without_an_api(seconds: float) -> None:
     wait_for([1, 1, 1])
     pid = proc.pid_of("kube-apiserver")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
-        time.sleep(3 * LONG)
+        time.sleep(seconds)
         assert [weights(name) for name in cases.directors()] == [[1, 1, 1]] * 2
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -5,8 +5,6 @@ Run by `make faults` on a lab with two directors.
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,9 +16,7 @@ import lab_state
 import playbook_run
 import pytest
 import trouble
-from test_checks import ADDRESSES, LONG, NODES, wait_for, weights
-
-from lab import proc
+from test_checks import ADDRESSES, LONG, NODES, stays_without_an_api, wait_for, weights
 
 END_TO_END = ("-e", f"@{lab_state.ROOT}/molecule/pair/vars/end_to_end.yml")
 VARIABLES = (*cases.VARIABLES, *END_TO_END)
@@ -94,15 +90,7 @@ def test_the_last_one_stays_and_all_stay_without_a_pod() -> None:
 
 
 def test_an_api_server_that_is_away_takes_nothing_out() -> None:
-    wait_for([1, 1, 1])
-    pid = proc.pid_of("kube-apiserver")
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        time.sleep(2 * LONG)
-        assert [weights(name) for name in cases.directors()] == [[1, 1, 1]] * 2
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    stays_without_an_api(2 * LONG)
 
 
 def test_after_a_power_cut_a_director_asks_as_before() -> None:
