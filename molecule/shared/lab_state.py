@@ -112,9 +112,9 @@ def without_proxy(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def without_port(name: str, address: str, port: int) -> Iterator[None]:
+def without_port(name: str, address: str, port: int, protocol: str = "tcp") -> Iterator[None]:
     """The node forwards nothing that goes to this port there; its kube-proxy is well."""
-    rule = f"iptables -w -t raw {{}} PREROUTING -d {address} -p tcp --dport {port} -j DROP"
+    rule = f"iptables -w -t raw {{}} PREROUTING -d {address} -p {protocol} --dport {port} -j DROP"
     must(name, rule.format("-I"))
     try:
         yield

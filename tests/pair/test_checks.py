@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import cases
+import holding
 import lab_state
 import pytest
 
@@ -30,17 +31,17 @@ def _site() -> Iterator[None]:
         yield
 
 
-def weights(director: str) -> list[int]:
-    """Of the nodes, in the inventory's order."""
+def weights(director: str, service: str = f"-t {holding.VIP}:{holding.PORT}") -> list[int]:
+    """Of the nodes in a service, in the inventory's order."""
     lines = lab_state.must(director, "ipvsadm -S -n")
-    found = dict(re.findall(r"-r ([\d.]+):7000 -g -w (\d+)", lines))
+    found = dict(re.findall(rf"-a {service} -r ([\d.]+):\d+ -g -w (\d+)", lines))
     return [int(found.get(address, -1)) for address in ADDRESSES]
 
 
-def wait_for(wanted: list[int], seconds: float = 30) -> None:
+def wait_for(wanted: list[int], seconds: float = 30, service: str = f"-t {holding.VIP}:{holding.PORT}") -> None:
     deadline = time.monotonic() + seconds
-    while any(weights(name) != wanted for name in cases.directors()):
-        assert time.monotonic() < deadline, {name: weights(name) for name in cases.directors()}
+    while any(weights(name, service) != wanted for name in cases.directors()):
+        assert time.monotonic() < deadline, {name: weights(name, service) for name in cases.directors()}
         time.sleep(0.2)
 
 
