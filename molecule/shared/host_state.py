@@ -86,6 +86,12 @@ def addresses() -> list[str]:
     )
 
 
+def namespaces() -> list[str]:
+    """Network namespaces of the collection; those of pods come and go."""
+    folder = Path("/run/netns")
+    return sorted(path.name for path in folder.glob("mesh-*")) if folder.exists() else []
+
+
 def sysctls() -> dict[str, str]:
     found = {}
     for interface in INTERFACES:
@@ -129,6 +135,7 @@ def main() -> None:
         "enabled units": enabled_units(),
         "active services": active_services(),
         "addresses": addresses(),
+        "namespaces": namespaces(),
         "sysctls": sysctls(),
         "firewall": firewall(),
         "own rules": own_rules(),

@@ -111,6 +111,17 @@ def without_proxy(name: str) -> Iterator[None]:
         must(name, "systemctl kill -s CONT kube-proxy")
 
 
+@contextmanager
+def without_port(name: str, address: str, port: int, protocol: str = "tcp") -> Iterator[None]:
+    """The node forwards nothing that goes to this port there; its kube-proxy is well."""
+    rule = f"iptables -w -t raw {{}} PREROUTING -d {address} -p {protocol} --dport {port} -j DROP"
+    must(name, rule.format("-I"))
+    try:
+        yield
+    finally:
+        must(name, rule.format("-D"))
+
+
 def host_state(name: str) -> dict[str, Any]:
     return json.loads(must(name, "python3 -", Path(__file__).with_name("host_state.py").read_text()))
 

@@ -110,6 +110,33 @@ options:
         check that all nodes fail at once takes out none. With V(0) all may be taken out.
     type: int
     default: 1
+  health_check:
+    description:
+      - What nodes are asked for. With V(kube_proxy) for O(health_path) at O(health_port) of their own address.
+      - With V(end_to_end) for each service at O(vip), through each node, from O(health_address) in a network namespace.
+        UDP port 53 has to answer a query, ports of O(health_tls) have to show a certificate of O(health_roots), other
+        TCP ports have to take a connection. Of other services nodes are asked as with V(kube_proxy).
+    type: str
+    choices: [kube_proxy, end_to_end]
+    default: kube_proxy
+  health_address:
+    description:
+      - A free address in the subnet of O(vip), another one for each director. Needed with O(health_check=end_to_end).
+    type: str
+    default: ""
+  health_tls:
+    description: Names of servers by TCP port, of services that answer with TLS.
+    type: dict
+    default: {}
+  health_roots:
+    description:
+      - Root certificates of the servers of O(health_tls), in PEM. Empty leaves those that are on the host.
+    type: str
+    default: ""
+  health_dns_name:
+    description: What name servers are asked for. Any answer will do.
+    type: str
+    default: kubernetes.default.svc.cluster.local
   keepalived:
     description:
       - What to do when keepalived has a configuration of somebody else. V(refuse) fails, V(takeover) replaces it, and
@@ -123,6 +150,8 @@ options:
     default: Ansible managed
 requirements:
   - Linux kernel with IPVS (module C(ip_vs)), iproute2 and systemd on the managed host
+  - with O(health_check=end_to_end), the kernel module C(macvlan), and a network that takes several hardware addresses
+    from one host
   - with O(ha=keepalived) or O(health=keepalived), Debian's package C(keepalived), which is installed
 notes:
   - Needs root, so use C(become).

@@ -53,6 +53,8 @@ options:
       - probe_names
       - exposed_services
       - gateway
+      - tls_names
+      - roots_namespace
       - network
       - label_network
       - exposure_backend

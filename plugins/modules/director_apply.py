@@ -89,6 +89,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import work
 
 _KINDS = {
+    "health_address": _options.ADDRESS,
+    "health_dns_name": _options.DOMAIN,
     "health_path": _options.URL_PATH,
     "interface": _options.INTERFACE,
     "python": _options.PATH,

@@ -101,11 +101,19 @@ keepalived:
       type: list
       elements: str
       sample: ["52:54:00:12:34:56"]
+    check:
+      description: What nodes are asked for, V(kube_proxy), V(end_to_end) or V(none).
+      type: str
+      sample: kube_proxy
     failing:
-      description: Nodes that a check has taken out and that do not answer now.
+      description: Nodes that a check has taken out of a service at least, and that do not answer now.
       type: list
       elements: str
       sample: []
+    failing_services:
+      description: By node, the services that it is out of.
+      type: dict
+      sample: {192.168.0.73: ["tcp 192.168.0.62:15012"]}
 turn:
   description: When this director is to be changed, V(first), V(middle) or V(last), so that one is always left.
   returned: with O(ha=keepalived) or O(health=keepalived)
@@ -139,6 +147,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import work
 
 _KINDS = {
+    "health_address": _options.ADDRESS,
+    "health_dns_name": _options.DOMAIN,
     "health_path": _options.URL_PATH,
     "interface": _options.INTERFACE,
     "python": _options.PATH,

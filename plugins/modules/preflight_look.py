@@ -25,6 +25,14 @@ options:
     description: The virtual address, which a director probes for.
     type: str
     default: ""
+  end_to_end:
+    description: Whether a director is to ask nodes through O(vip), for which it needs O(health_address).
+    type: bool
+    default: false
+  health_address:
+    description: The address that a director asks from. Looked at with O(end_to_end).
+    type: str
+    default: ""
   package:
     description: URL of the sidecar package, which a VM will fetch. Nothing is fetched when it is empty.
     type: str
@@ -115,6 +123,18 @@ probe:
   returned: for a director, with an IPv4 O(vip)
   type: dict
   sample: {interface: eth0, held: false, answered_by: [], error: "", hardware: "52:54:00:12:34:56", adverts: []}
+asking:
+  description: The address that services are asked from as it was given, the interface that O(vip) belongs on, all of
+    the host's addresses with interface and prefix length, who else answers for that address, and whether the kernel
+    has C(macvlan) or can load it, and the error if not.
+  returned: for a director, with O(end_to_end)
+  type: dict
+  sample:
+    address: 192.168.0.65
+    interface: eth0
+    places: [[eth0, 192.168.0.61, 24]]
+    claimed_by: []
+    macvlan: {usable: true, error: ""}
 arp:
   description: The settings C(arp_ignore) and C(arp_announce) of all interfaces.
   returned: for a node
@@ -179,6 +199,24 @@ def probe(vip: str) -> dict[str, t.Any] | None:
     return seen
 
 
+def asking(vip: str, given: str) -> dict[str, t.Any]:
+    """What is judged of the address that services are asked from."""
+    _interfaces, places = addresses.look()
+    shown = [(place.interface, str(place.address), place.prefix) for place in places]
+    seen: dict[str, t.Any] = {"address": given, "interface": "", "places": shown, "claimed_by": []}
+    seen["macvlan"] = system.macvlan()
+    try:
+        homes = addresses.home_of(places, ipaddress.ip_address(vip))
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        # What is no address is said by whoever judges.
+        return seen
+    if homes:
+        seen["interface"] = homes[0]
+        seen["claimed_by"] = arp.probe(homes[0], str(address), 2, 0.3) if address.version == 4 else []
+    return seen
+
+
 def installed() -> str:
     """Version of the sidecar package; a host without dpkg has none, and the findings say that it is not supported."""
     try:
@@ -194,6 +232,8 @@ def look(
     allow_downgrade: bool,
     traffic: t.Sequence[t.Mapping[str, t.Any]] = (),
     now: float = 0,
+    end_to_end: bool = False,
+    health_address: str = "",
 ) -> dict[str, t.Any]:
     # At first, before anything takes its time.
     seen: dict[str, t.Any] = {"clock": round(time.time() - now, 1) if now else None, "system": system.facts()}
@@ -202,6 +242,7 @@ def look(
         seen["packet_filter"] = firewall.look(traffic)
     if "director" in kinds and seen["root"]:
         seen.update(ip_vs=system.ip_vs(), probe=probe(vip), keepalived=standing.look())
+        seen["asking"] = asking(vip, health_address) if end_to_end else None
     if "node" in kinds:
         seen.update(arp=system.arp_settings(), external_ips=system.external_ips())
     if "vm" in kinds:
@@ -225,6 +266,8 @@ def main() -> None:
             "allow_downgrade": {"type": "bool", "default": False},
             "traffic": {"type": "list", "elements": "dict", "default": []},
             "now": {"type": "float", "default": 0},
+            "end_to_end": {"type": "bool", "default": False},
+            "health_address": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

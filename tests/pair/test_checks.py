@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import cases
+import holding
 import lab_state
 import pytest
 
@@ -30,17 +31,17 @@ def _site() -> Iterator[None]:
         yield
 
 
-def weights(director: str) -> list[int]:
-    """Of the nodes, in the inventory's order."""
+def weights(director: str, service: str = f"-t {holding.VIP}:{holding.PORT}") -> list[int]:
+    """Of the nodes in a service, in the inventory's order."""
     lines = lab_state.must(director, "ipvsadm -S -n")
-    found = dict(re.findall(r"-r ([\d.]+):7000 -g -w (\d+)", lines))
+    found = dict(re.findall(rf"-a {service} -r ([\d.]+):\d+ -g -w (\d+)", lines))
     return [int(found.get(address, -1)) for address in ADDRESSES]
 
 
-def wait_for(wanted: list[int], seconds: float = 30) -> None:
+def wait_for(wanted: list[int], seconds: float = 30, service: str = f"-t {holding.VIP}:{holding.PORT}") -> None:
     deadline = time.monotonic() + seconds
-    while any(weights(name) != wanted for name in cases.directors()):
-        assert time.monotonic() < deadline, {name: weights(name) for name in cases.directors()}
+    while any(weights(name, service) != wanted for name in cases.directors()):
+        assert time.monotonic() < deadline, {name: weights(name, service) for name in cases.directors()}
         time.sleep(0.2)
 
 
@@ -73,12 +74,16 @@ def test_a_check_that_all_fail_at_once_takes_none_out() -> None:
 
 
 def test_an_api_server_that_is_away_takes_nothing_out() -> None:
+    stays_without_an_api(3 * LONG)
+
+
+def stays_without_an_api(seconds: float) -> None:
     wait_for([1, 1, 1])
     pid = proc.pid_of("kube-apiserver")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
-        time.sleep(3 * LONG)
+        time.sleep(seconds)
         assert [weights(name) for name in cases.directors()] == [[1, 1, 1]] * 2
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -145,3 +145,16 @@ def test_a_power_cut_of_the_holder_breaks_nothing(capsys: pytest.CaptureFixture[
     )
     (after,) = holders()
     assert after != before
+
+
+# At last: what takes the scenario away meets a director with all of it.
+def test_a_node_that_forwards_nothing_is_out_though_its_kube_proxy_is_well() -> None:
+    end_to_end = ("-e", f"@{lab_state.ROOT}/molecule/pair/vars/end_to_end.yml")
+    run(CONVERGE, *end_to_end)
+    assert [weights(name)[CHECKED_ADDRESS] for name in DIRECTORS] == [1, 1]
+    with lab_state.without_port(CHECKED, VIP, 7000):
+        for name in DIRECTORS:
+            wait_for("weight 0", lambda name=name: weights(name)[CHECKED_ADDRESS] == 0, 15)  # type: ignore[misc]
+        assert changed(run(CONVERGE, *end_to_end, "--check")) == dict.fromkeys(DIRECTORS, 0)
+    for name in DIRECTORS:
+        wait_for("weight 1", lambda name=name: weights(name)[CHECKED_ADDRESS] == 1, 15)  # type: ignore[misc]

@@ -14,7 +14,7 @@ import urllib.request
 
 from ansible.module_utils.common.sys_info import get_distribution, get_distribution_version
 
-from . import addresses, commands, paths
+from . import addresses, commands, kernel, paths
 
 # Where kube-proxy listens by default.
 _KUBE_PROXY_METRICS = "http://127.0.0.1:10249/metrics"
@@ -58,7 +58,18 @@ def ip_vs() -> dict[str, t.Any]:
     """Whether the kernel has the Linux Virtual Server, or could load it."""
     if os.path.exists("/proc/net/ip_vs"):
         return {"usable": True, "error": ""}
-    tried = commands.run(["modprobe", "--dry-run", "--verbose", "ip_vs"])
+    return _loadable("ip_vs")
+
+
+def macvlan() -> dict[str, t.Any]:
+    """Whether the kernel can put an interface with an own hardware address on another one, or could load that."""
+    if not kernel.missing(["macvlan"]):
+        return {"usable": True, "error": ""}
+    return _loadable("macvlan")
+
+
+def _loadable(name: str) -> dict[str, t.Any]:
+    tried = commands.run(["modprobe", "--dry-run", "--verbose", name])
     return {"usable": tried.rc == 0, "error": (tried.stderr or tried.stdout).strip()}
 
 

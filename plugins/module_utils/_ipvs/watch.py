@@ -7,16 +7,15 @@ Installed as the loader is, and run by mesh-health.service:
 
   python3 -m mesh_ipvs._ipvs.watch --table FILE --files DIRECTORY --port 10256 --path /healthz --quorum 1
 
-Asks each node once in a while by HTTP, and writes for each of its places in the table a file with 1 (take it out) or 0.
-What is judged is each virtual service by itself: below the quorum nobody is taken out any more. So a node that answers
-nobody because of the question, as all of them would, stays in service. It needs no rights, and when it ends, everything
-stays as it was judged last.
+Asks each node once in a while, by HTTP or end to end, and writes for each of its places in the table a file with 1
+(take it out) or 0. What is judged is each virtual service by itself: below the quorum nobody is taken out any more. So
+a node that answers nobody because of the question, as all of them would, stays in service. It needs no rights, and when
+it ends, everything stays as it was judged last.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import ipaddress
 import os
 import sys
@@ -24,21 +23,22 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from . import model, save
+from . import ask, model, save
+from .ask import Asking, Question
 from .errors import IpvsError
 from .wanted import Wanted
 
-# Between rounds; for an answer; before those that gave none are asked again.
-EVERY, PATIENCE, PAUSE = 0.5, 1.0, 0.3
-ATONCE = 16
+# Between rounds; before those that gave no answer are asked again.
+EVERY, PAUSE = 0.5, 0.3
+ATONCE = 64
 IN, OUT = "0\n", "1\n"
 
 
 class Service(t.NamedTuple):
-    """A virtual service, and the addresses of those that are to get connections."""
+    """A virtual service, and what is asked of those that are to get connections; None of one that cannot be asked."""
 
     name: str
-    servers: t.Sequence[str]
+    questions: t.Mapping[str, Question | None]
 
 
 def place(protocol: str, address: str, port: int | str, server: str) -> str:
@@ -46,79 +46,90 @@ def place(protocol: str, address: str, port: int | str, server: str) -> str:
     return f"{protocol}-{address}-{port}-{server}"
 
 
-def services(listed: t.Iterable[Wanted]) -> list[Service]:
+def place_of(key: model.ServiceKey, server: str) -> str:
+    protocol = model.name_of(model.PROTOCOLS, key.protocol)
+    return place(protocol, str(ipaddress.ip_address(key.address)), key.port, server)
+
+
+def services(listed: t.Iterable[Wanted], asking: Asking) -> list[Service]:
     """Those with an address; without the servers whose weight is 0, which are out by themselves."""
-    protocols = {number: name for name, number in model.PROTOCOLS.items()}
     found = []
     for one in listed:
         key = one.service.key
         if not key.fwmark:
-            name = place(protocols[key.protocol], str(ipaddress.ip_address(key.address)), key.port, "")
+            protocol = model.name_of(model.PROTOCOLS, key.protocol)
+            address = str(ipaddress.ip_address(key.address))
             taking = [server for server, _state in one.servers or () if server.weight]
             servers = dict.fromkeys(str(ipaddress.ip_address(server.address)) for server in taking)
-            found.append(Service(name, list(servers)))
+            questions = {server: asking.question(protocol, address, key.port, server) for server in servers}
+            found.append(Service(place_of(key, ""), questions))
     return found
 
 
-class Answers(t.NamedTuple):
-    """Who did not answer twice, and who not once of these two times."""
+def nodes(listed: t.Iterable[Wanted]) -> list[str]:
+    """All real servers, also those that are out of service, in an order that does not change with the services."""
+    addresses = {
+        ipaddress.ip_address(server.address)
+        for one in listed
+        if not one.service.key.fwmark
+        for server, _state in one.servers or ()
+    }
+    return [str(address) for address in sorted(addresses, key=lambda address: (address.version, address.packed))]
 
-    bad: t.Collection[str] = ()
-    doubtful: t.Collection[str] = ()
+
+class Answers(t.NamedTuple):
+    """What was not answered twice, and what not once of these two times."""
+
+    bad: t.Collection[Question] = ()
+    doubtful: t.Collection[Question] = ()
 
 
 def judge(service: Service, answers: Answers, out: t.Collection[str], quorum: int) -> list[str]:
     """Who is to be out, where C(out) are out already: below the quorum, those of them that do not answer yet."""
-    good = [server for server in service.servers if server not in answers.doubtful]
-    known = answers.bad if len(good) >= quorum else out
-    return [server for server in service.servers if server in answers.bad and server in known]
+    good = [server for server, question in service.questions.items() if question not in answers.doubtful]
+    bad = [server for server, question in service.questions.items() if question in answers.bad]
+    return [server for server in bad if len(good) >= quorum or server in out]
 
 
-def failing(addresses: t.Sequence[str], port: int, path: str, pool: ThreadPoolExecutor | None = None) -> list[str]:
-    """Those that do not answer as a node that works, asked all at once."""
-    if not addresses:
+def failing(
+    questions: t.Sequence[Question], asking: Asking, pool: ThreadPoolExecutor | None = None, namespace: str = ""
+) -> list[Question]:
+    """Those that are not answered as by a node that works, asked all at once; from another network namespace if that is
+    given."""
+    if not questions:
         return []
     if pool is None:
-        with ThreadPoolExecutor(max_workers=ATONCE) as own:
-            return failing(addresses, port, path, own)
-    answers = list(pool.map(lambda address: _answers(address, port, path), addresses))
-    return [address for address, answered in zip(addresses, answers) if not answered]
+        way: dict[str, t.Any] = {"initializer": ask.enter, "initargs": (namespace,)} if namespace else {}
+        with ThreadPoolExecutor(max_workers=ATONCE, **way) as own:
+            return failing(questions, asking, own)
+    answered = list(pool.map(lambda question: ask.answers(question, asking), questions))
+    return [question for question, good in zip(questions, answered) if not good]
 
 
-def _answers(address: str, port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(address, port, timeout=PATIENCE)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+Ask = t.Callable[[t.Sequence[Question]], t.Sequence[Question]]
 
 
-Ask = t.Callable[[t.Sequence[str]], t.Sequence[str]]
-
-
-def look_round(table: t.Sequence[Service], files: str, ask: Ask, quorum: int) -> list[str]:
+def look_round(table: t.Sequence[Service], files: str, unanswered: Ask, quorum: int) -> list[str]:
     """Ask all, judge, and write what has changed; returns what is worth a line in the journal."""
-    answers = _asked(list(dict.fromkeys(server for service in table for server in service.servers)), ask)
+    questions = [question for service in table for question in service.questions.values() if question is not None]
+    answers = _asked(list(dict.fromkeys(questions)), unanswered)
     return [line for service in table for line in _service(service, files, answers, quorum)]
 
 
-def _asked(addresses: t.Sequence[str], ask: Ask) -> Answers:
-    first = ask(addresses)
+def _asked(questions: t.Sequence[Question], unanswered: Ask) -> Answers:
+    first = unanswered(questions)
     if not first:
         return Answers()
     # One answer that was lost is none that failed. All are asked again: what made the first of them silent may reach
     # the others at this moment, and then they are not those that a service could rely on.
     time.sleep(PAUSE)
-    second = ask(addresses)
+    second = unanswered(questions)
     return Answers([one for one in first if one in second], {*first, *second})
 
 
 def _service(service: Service, files: str, answers: Answers, quorum: int) -> list[str]:
     said = []
-    before = {server: _read(f"{files}/{service.name}{server}") for server in service.servers}
+    before = {server: _read(f"{files}/{service.name}{server}") for server in service.questions}
     after = judge(service, answers, [server for server, text in before.items() if text == OUT], quorum)
     for server, text in before.items():
         wanted = OUT if server in after else IN
@@ -126,7 +137,7 @@ def _service(service: Service, files: str, answers: Answers, quorum: int) -> lis
             _write(f"{files}/{service.name}{server}", wanted)
         if wanted == OUT:
             said.append(f"{service.name}{server} is out: no answer")
-        elif server in answers.bad:
+        elif service.questions[server] in answers.bad:
             said.append(f"{service.name}{server} stays: no answer, but fewer than {quorum} do")
         elif text == OUT:
             said.append(f"{service.name}{server} is back")
@@ -148,22 +159,23 @@ def _write(path: str, text: str) -> None:
 
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
+    asking = asking_of(options)
     table: list[Service] = []
     read = 0
     said: list[str] = []
     pool = ThreadPoolExecutor(max_workers=ATONCE)
 
-    def ask(addresses: t.Sequence[str]) -> list[str]:
-        return failing(addresses, options.port, options.path, pool)
+    def unanswered(questions: t.Sequence[Question]) -> list[Question]:
+        return failing(questions, asking, pool)
 
     while True:
         begun = time.monotonic()
         try:
             changed = os.stat(options.table).st_mtime_ns
             if changed != read:
-                table, read = services(save.load(options.table).services), changed
-            lines = look_round(table, options.files, ask, options.quorum)
+                table, read = services(save.load(options.table).services, asking), changed
+            lines = look_round(table, options.files, unanswered, options.quorum)
         except (OSError, IpvsError) as exc:
             # What was judged stays.
             lines = [str(exc)]
@@ -175,14 +187,35 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         time.sleep(max(0.0, begun + EVERY - time.monotonic()))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mesh_ipvs._ipvs.watch", description="Watch the nodes of a saved table.")
-    parser.add_argument("--table", required=True, help="the saved table")
-    parser.add_argument("--files", required=True, help="directory of the files that keepalived follows")
-    parser.add_argument("--port", type=int, required=True, help="what a node is asked at")
-    parser.add_argument("--path", required=True, help="what it has to answer with the status 200")
-    parser.add_argument("--quorum", type=int, required=True, help="how many that answer a service must keep")
-    return parser
+def words(asking: Asking) -> list[str]:
+    """How nodes are asked, on the command line of the watcher."""
+    found = ["--port", str(asking.port), "--path", asking.path]
+    if asking.source:
+        found += ["--source", asking.source, "--dns-name", asking.dns_name]
+        found += ["--roots", asking.roots] if asking.tls else []
+        found += [word for port, name in sorted(asking.tls.items()) for word in ("--tls", f"{port}={name}")]
+        found += ["--through", *asking.through]
+    return found
+
+
+def asking_of(options: argparse.Namespace) -> Asking:
+    tls = {int(port): name for port, _equals, name in (word.partition("=") for word in options.tls)}
+    return Asking(options.port, options.path, options.source, options.through, tls, options.roots, options.dns_name)
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog="mesh_ipvs._ipvs.watch", description="Watch the nodes of a saved table.")
+    found.add_argument("--table", required=True, help="the saved table")
+    found.add_argument("--files", required=True, help="directory of the files that keepalived follows")
+    found.add_argument("--port", type=int, required=True, help="what a node is asked at")
+    found.add_argument("--path", required=True, help="what it has to answer with the status 200")
+    found.add_argument("--source", default="", help="the address that services are asked from, through their nodes")
+    found.add_argument("--through", nargs="*", default=(), help="nodes in the order of their source ports")
+    found.add_argument("--tls", action="append", default=[], help="PORT=NAME: a port with TLS, and the server's name")
+    found.add_argument("--roots", default="", help="file with the root certificates of these servers")
+    found.add_argument("--dns-name", default="", help="what name servers are asked for")
+    found.add_argument("--quorum", type=int, required=True, help="how many that answer a service must keep")
+    return found
 
 
 if __name__ == "__main__":

@@ -59,6 +59,10 @@ PARTS: dict[str, Part] = {
     ),
     "exposed_services": Part(Site.exposed_services, _EXPOSED),
     "gateway": Part(Site.gateway, _EXPOSED),
+    "tls_names": Part(
+        Site.tls_names, ["mesh_control_plane", "mesh_revision", "mesh_istio_namespace", "mesh_migrate_from"]
+    ),
+    "roots_namespace": Part(Site.roots_namespace, ["mesh_istio_namespace"], hosts=True),
     "network": Part(lambda site: site.network, ["mesh_network"]),
     "label_network": Part(lambda site: site.label_network, ["mesh_label_network", "mesh_network"]),
     "exposure_backend": Part(lambda site: site.exposure_backend, ["mesh_exposure_backend", "mesh_control_plane"]),

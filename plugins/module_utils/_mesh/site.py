@@ -159,6 +159,16 @@ class Site:
                 return dict(entry["selector"])
         return {}
 
+    def tls_names(self) -> dict[str, str]:
+        """Names of servers by the exposed port that answers with TLS; as texts, which keys of a dictionary are in
+        templates."""
+        own = {str(port): name for port, name in self.generation.tls_names(self.revision, self.istio_namespace).items()}
+        return {**(self.former.tls_names() if self.former else {}), **own}
+
+    def roots_namespace(self) -> str:
+        """Where the roots of these servers are published for whoever joins VMs: in a namespace of theirs."""
+        return next((vm.namespace for vm in self.vms.values()), self.istio_namespace)
+
     def needs_service_cidr(self) -> bool:
         """A sidecar that is bootstrapped captures everything, and asks no name server for the cluster's addresses."""
         return not self.generation.sidecar.bootstrapped or self.dns_mode == DNSMASQ

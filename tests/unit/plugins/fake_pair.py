@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._host import arp
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import watch
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import ask, watch
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import daemon
 
 from tests.unit.plugins.fake_director import VIP, Director
@@ -55,11 +55,11 @@ class Pair(Director):
         host.program("keepalived", f"[ ! -e {host.root}/keepalived-rejects ] || {{ echo 'unknown keyword'; exit 1; }}")
         self.holds(True)
         self.others: dict[str, list[str]] = {}
+        # Nodes that answer nothing, and those that a single question was asked of.
         self.down: list[str] = []
+        self.asked: list[tuple[ask.Question, str]] = []
         monkeypatch.setattr(arp, "probe", self.answers)
-        monkeypatch.setattr(
-            watch, "failing", lambda suspects, _port, _path: [one for one in suspects if one in self.down]
-        )
+        monkeypatch.setattr(watch, "failing", self.unanswered)
         monkeypatch.setattr(daemon, "PATIENCE", 0.3)
 
     def holds(self, here: bool) -> None:
@@ -68,6 +68,14 @@ class Pair(Director):
 
     def answers(self, _interface: str, address: str, *_more: Any) -> list[str]:
         return self.others.get(address, [])
+
+    def unanswered(self, questions: list[ask.Question], asking: ask.Asking, namespace: str = "") -> list[ask.Question]:
+        self.asked += [(question, namespace) for question in questions]
+
+        def node(question: ask.Question) -> str:
+            return question.address if question.way is None else asking.through[question.way]
+
+        return [question for question in questions if node(question) in self.down]
 
     def another_holds(self) -> None:
         self.others = {VIP: [PEER_MAC], DIRECTORS[1]["address"]: [PEER_MAC]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..director.model import END_TO_END, KUBE_PROXY
 from ..generations.model import CLUSTER, DIRECTOR, EXPOSURE, TOKEN, VM, Generation, RowText
 from ..unseen import told, unreachable, unseen
 from . import rows_nodes, rows_pair, rows_token
@@ -66,14 +67,24 @@ def _director_rows(generation: Generation, host: str, result: Mapping, table: st
     if result["operations"]:
         problems.append(f"the next run would: {'; '.join(result['operations'])}")
     drained = f", out of service: {', '.join(result['drained'])}" if result["drained"] else ""
-    failing = (result.get("keepalived") or {}).get("failing")
-    checked = f", taken out by the checks: {', '.join(failing)}" if failing else ""
+    checked = _checked(result.get("keepalived") or {})
     held = f"held on {', '.join(result['places'])}" if result["places"] else "held by another director"
     good = f"{table}, {held}{drained}{checked}"
     if unknown and not result["refusals"]:
         inventory = "; ".join(problems) or good
         return [_row(_text_of(generation, "table"), host, Finding([], "", f"{unknown} Of these: {inventory}"))]
     return [_row(_text_of(generation, "table"), host, Finding(problems, good))]
+
+
+def _checked(keepalived: Mapping) -> str:
+    """How nodes are asked, and which are out because of it."""
+    check, failing = str(keepalived.get("check")), keepalived.get("failing_services") or {}
+    if check == END_TO_END:
+        out = [f"{node} ({', '.join(services)})" for node, services in failing.items()]
+    else:
+        out = list(failing)
+    asked = {END_TO_END: ", nodes are asked end to end", KUBE_PROXY: ", nodes are asked for kube-proxy"}.get(check, "")
+    return asked + (f", taken out by the checks: {', '.join(out)}" if out else "")
 
 
 def _vm_rows(

@@ -149,7 +149,7 @@ _OF_KIND: dict[str, tuple[Part, ...]] = {
 }
 # Those that are there are shown.
 _UNITS: dict[str, tuple[str, ...]] = {
-    DIRECTOR: (director.UNIT, director.KEEPALIVED_UNIT, director.HEALTH_UNIT),
+    DIRECTOR: (director.UNIT, director.KEEPALIVED_UNIT, director.HEALTH_UNIT, director.PROBE_UNIT),
     NODE: ("kube-proxy.service", "kubelet.service"),
     VM: (*reversed(sidecar.UNITS), dns.UNIT),
 }

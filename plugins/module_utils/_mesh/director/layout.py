@@ -23,6 +23,12 @@ STANDBY = f"{STATE}/standby"
 HEALTH_UNIT = "mesh-health.service"
 HEALTH_UNIT_FILE = f"/etc/systemd/system/{HEALTH_UNIT}"
 HEALTH = "/run/mesh-expansion"
+# Where services are asked for through a node: a network namespace, and the one interface in it.
+PROBE_UNIT = "mesh-probe.service"
+PROBE_UNIT_FILE = f"/etc/systemd/system/{PROBE_UNIT}"
+PROBE = "mesh-probe"
+NAMESPACE = f"/run/netns/{PROBE}"
+HEALTH_ROOTS = f"{SETTINGS}/health-roots.pem"
 # How releases before 1.1 remembered what was there before.
 OLD_FOOTPRINT = f"{STATE}/director-before.json"
 
@@ -36,5 +42,17 @@ KEEPALIVED_PACKAGE = "keepalived"
 
 KEEPALIVED_DROP_IN = f"{KEEPALIVED_DROP_INS}/mesh-expansion.conf"
 
-FILES = (TABLE, DRAINED, STANDBY, SYSCTLS, MODULES, UNIT_FILE, HEALTH_UNIT_FILE, KEEPALIVED_DROP_IN, OLD_FOOTPRINT)
+FILES = (
+    TABLE,
+    DRAINED,
+    STANDBY,
+    HEALTH_ROOTS,
+    SYSCTLS,
+    MODULES,
+    UNIT_FILE,
+    HEALTH_UNIT_FILE,
+    PROBE_UNIT_FILE,
+    KEEPALIVED_DROP_IN,
+    OLD_FOOTPRINT,
+)
 DIRECTORIES = (LIBRARY, SETTINGS, STATE, KEEPALIVED_DROP_INS)

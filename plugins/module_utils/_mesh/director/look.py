@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import typing as t
+from concurrent.futures import BrokenExecutor
 
 from ..._host import addresses, arp, commands, footprint, kernel, packages, paths, systemd
 from ..._host.errors import HostError
@@ -19,7 +20,7 @@ from ..._ipvs import options, watch
 from ..._ipvs.errors import ModuleMissingError
 from ..._ipvs.plan import PURGE_ALL, PURGE_SERVICES
 from ..._ipvs.reconcile import concerned
-from . import health, keepalived, layout, model, operations, texts
+from . import asking, health, keepalived, layout, model, operations, plan_keepalived, texts
 from .model import Seen, Wanted
 
 
@@ -28,7 +29,7 @@ def look(wanted: Wanted) -> Seen:
     interfaces, places = addresses.look()
     others = (layout.IPVSADM, layout.KEEPALIVED_CONF)
     files = {path: paths.read(path) for path in (*layout.FILES, *layout.DIRECTORIES, *others)}
-    units = systemd.look([layout.UNIT, layout.KEEPALIVED_UNIT, layout.HEALTH_UNIT])
+    units = systemd.look([layout.UNIT, layout.KEEPALIVED_UNIT, layout.HEALTH_UNIT, layout.PROBE_UNIT])
     known, old = remembered(files[layout.OLD_FOOTPRINT])
     seen = Seen(
         interfaces=interfaces,
@@ -43,6 +44,8 @@ def look(wanted: Wanted) -> Seen:
         unit=units.get(layout.UNIT, systemd.UnitState()),
         keepalived_unit=units.get(layout.KEEPALIVED_UNIT, systemd.UnitState()),
         health_unit=units.get(layout.HEALTH_UNIT, systemd.UnitState()),
+        probe_unit=units.get(layout.PROBE_UNIT, systemd.UnitState()),
+        namespace=os.path.exists(layout.NAMESPACE),
         drained=_json(files[layout.DRAINED], layout.DRAINED),
         saved=_json(files[layout.TABLE], layout.TABLE, lenient=True),
         footprint=known,
@@ -67,13 +70,29 @@ def _with_packages(wanted: Wanted, seen: Seen) -> Seen:
 
 
 def _with_checks(wanted: Wanted, seen: Seen) -> Seen:
-    """The nodes that a check has taken out, if they do not answer now either."""
+    """The places that a check has taken out, if they do not answer now either."""
     if wanted.state != model.PRESENT or not (wanted.checks and seen.keepalived_unit.active):
         return seen
     listed = options.parse_services(model.services(wanted, seen))
     suspects = health.suspects(seen.table, listed, wanted.health_failed == model.INHIBIT)
-    down = watch.failing(suspects, wanted.health_port, wanted.health_path)
-    return dataclasses.replace(seen, failing=down)
+    if wanted.end_to_end and not _ways_are(wanted, seen):
+        # Nobody can ask now. The watcher will, and put back what answers.
+        return dataclasses.replace(seen, failing=suspects)
+    how = asking.asking(wanted)
+    asked = health.questions(listed, how)
+    questions = list(dict.fromkeys(question for place in suspects for question in [asked[place]] if question))
+    try:
+        down = watch.failing(questions, how, namespace=layout.NAMESPACE if wanted.end_to_end else "")
+    except BrokenExecutor:
+        raise HostError(f"{layout.NAMESPACE} is no network namespace any more: restart {layout.PROBE_UNIT}.") from None
+    return dataclasses.replace(seen, failing=[place for place in suspects if asked[place] in down])
+
+
+def _ways_are(wanted: Wanted, seen: Seen) -> bool:
+    """Whether the namespace is the one that is to be, so that a question goes through the node that it is about."""
+    if wanted.health_address is None or not (seen.namespace and seen.probe_unit.active):
+        return False
+    return not list(plan_keepalived.probe(wanted, seen, model.device(wanted, seen)))
 
 
 def _with_table(wanted: Wanted, seen: Seen) -> Seen:
@@ -97,6 +116,10 @@ def _with_answers(wanted: Wanted, seen: Seen) -> Seen:
     device = model.device(wanted, seen)
     if wanted.state != model.PRESENT or wanted.vip.version != 4 or not device:
         return seen
+    if wanted.end_to_end and wanted.health_address is not None and not _ways_are(wanted, seen):
+        # Before it is ours; what has it in another namespace of this host does not hear the question.
+        claimed_by = arp.probe(device, str(wanted.health_address), 2, 0.3)
+        seen = dataclasses.replace(seen, claimed_by=claimed_by)
     if wanted.vrrp:
         # Another director may answer, also beside this one, which is no reason to refuse.
         peers, answered_by = _peers(wanted, device, 1, 0.3), arp.probe(device, str(wanted.vip), 2, 0.3)

@@ -20,6 +20,7 @@ STATES = (PRESENT, ABSENT, DRAINED, UNDRAINED, STANDBY, READY)
 REFUSE, TAKEOVER = "refuse", "takeover"
 NONE, KEEPALIVED = "none", "keepalived"
 INHIBIT, REMOVE = "inhibit", "remove"
+KUBE_PROXY, END_TO_END = "kube_proxy", "end_to_end"
 
 Service = t.Dict[str, t.Any]
 
@@ -49,6 +50,13 @@ class Wanted:
     health_path: str = "/healthz"
     health_failed: str = INHIBIT
     health_quorum: int = 1
+    health_check: str = KUBE_PROXY
+    # For the questions that go to the virtual address through a node.
+    health_address: Address | None = None
+    health_tls: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
+    # PEM; empty leaves those that are there.
+    health_roots: str = ""
+    health_dns_name: str = ""
     keepalived: str = REFUSE
 
     @property
@@ -60,6 +68,11 @@ class Wanted:
     def checks(self) -> bool:
         """Whether keepalived looks after the real servers, and writes the kernel's table while it runs."""
         return self.health == KEEPALIVED
+
+    @property
+    def end_to_end(self) -> bool:
+        """Whether nodes are asked for the services themselves, from an address of its own."""
+        return self.checks and self.health_check == END_TO_END
 
     @property
     def uses_keepalived(self) -> bool:
@@ -93,13 +106,18 @@ class Seen:
     unit: UnitState = UnitState()
     keepalived_unit: UnitState = UnitState()
     health_unit: UnitState = UnitState()
+    probe_unit: UnitState = UnitState()
+    # Whether there is a network namespace of the name that the probe's has.
+    namespace: bool = False
+    # Hardware addresses that answer for the address that services are asked from.
+    claimed_by: t.Sequence[str] = ()
     # State of each package, as far as keepalived is used.
     packages: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     # What would go with the package of keepalived, if this role brought it.
     surplus: t.Sequence[str] = ()
     # Synchronisation of connections in the kernel: master, backup.
     daemons: t.Sequence[str] = ()
-    # Nodes that do not answer the check now, as far as the table differs for them.
+    # Places of nodes that do not answer the check now, as far as the table differs for them.
     failing: t.Sequence[str] = ()
     table: model.Table = dataclasses.field(default_factory=dict)
     # What drain noted: weights by node, service and real server.

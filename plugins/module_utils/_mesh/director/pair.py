@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._host.paths import FILE, PathState
-from . import keepalived, layout, model
+from . import health, keepalived, layout, model
 from .model import Seen, Wanted
 
 FIRST, MIDDLE, LAST = "first", "middle", "last"
@@ -41,6 +41,8 @@ def _unfit(wanted: Wanted, seen: Seen, table_differs: bool) -> t.Iterator[str]:
         yield "connections are not synchronised"
     if wanted.checks and not seen.health_unit.active:
         yield f"{layout.HEALTH_UNIT} does not run"
+    if wanted.end_to_end and not seen.probe_unit.active:
+        yield f"{layout.PROBE_UNIT} does not run"
     if stands_by(seen.file(layout.STANDBY)):
         yield "it is kept out"
     if table_differs:
@@ -48,11 +50,14 @@ def _unfit(wanted: Wanted, seen: Seen, table_differs: bool) -> t.Iterator[str]:
 
 
 def report(wanted: Wanted, seen: Seen, table_differs: bool) -> dict[str, t.Any]:
+    failing = health.by_node(seen.failing)
     return {
         "active": seen.keepalived_unit.active,
         "standby": stands_by(seen.file(layout.STANDBY)),
         "unfit": list(_unfit(wanted, seen, table_differs)),
         "synchronisation": list(seen.daemons),
         "answered_by": list(seen.answered_by),
-        "failing": list(seen.failing),
+        "check": wanted.health_check if wanted.checks else model.NONE,
+        "failing": list(failing),
+        "failing_services": failing,
     }

@@ -12,8 +12,9 @@ from ..._host import paths
 from ..._host.change import Operation, Put, Reread, Unit
 from ..._host.footprint import Footprint
 from ..._host.packages import INSTALLED
+from ..._host.systemd import UnitState
 from ..._host.transaction import RemoveEmpty
-from . import keepalived, layout, pair, puts, texts
+from . import asking, keepalived, layout, pair, puts, texts
 from .daemon import Detach, Install, Purge, Settle, StopSynchronisation
 from .model import Seen, Service, Wanted
 
@@ -54,7 +55,7 @@ def run(
 ) -> t.Iterator[Operation]:
     """Its configuration, then itself; the table is loaded by now, and the next boot loads it before keepalived."""
     if wanted.checks:
-        yield from _watch(wanted, seen, other_program)
+        yield from _watch(wanted, seen, device, other_program)
     if wanted.vrrp and seen.file(layout.STANDBY).kind != paths.FILE:
         yield from puts.directory(seen, layout.STATE)
         yield from puts.file(seen, layout.STANDBY, PLAYING)
@@ -85,26 +86,60 @@ def run(
         yield Settle(wanted.vip, device)
 
 
-def _watch(wanted: Wanted, seen: Seen, other_program: bool) -> t.Iterator[Operation]:
-    """Whoever asks the nodes runs before keepalived follows its files."""
+def _watch(wanted: Wanted, seen: Seen, device: str, other_program: bool) -> t.Iterator[Operation]:
+    """Whoever asks the nodes runs before keepalived follows its files, and where it asks from is there before."""
+    roots = list(_roots(wanted, seen))
+    yield from roots
+    ways = list(probe(wanted, seen, device))
+    yield from ways
     unit = list(puts.file(seen, layout.HEALTH_UNIT_FILE, texts.health(wanted)))
     yield from unit
-    if unit:
+    if ways or unit:
         yield Reread()
-    if not seen.health_unit.enabled:
-        yield Unit("enable", layout.HEALTH_UNIT)
-    if not seen.health_unit.active:
-        yield Unit("start", layout.HEALTH_UNIT)
-    elif unit or other_program:
-        yield Unit("restart", layout.HEALTH_UNIT)
+    if wanted.end_to_end:
+        yield from _running(layout.PROBE_UNIT, seen.probe_unit, bool(ways))
+    yield from _running(layout.HEALTH_UNIT, seen.health_unit, bool(roots or unit or other_program))
+    if not wanted.end_to_end and seen.file(layout.PROBE_UNIT_FILE).kind != paths.ABSENT:
+        yield from _stopped(layout.PROBE_UNIT, seen.probe_unit)
+        yield from puts.gone(seen, layout.PROBE_UNIT_FILE)
+        yield from puts.gone(seen, layout.HEALTH_ROOTS)
+        yield Reread()
+
+
+def _running(name: str, unit: UnitState, changed: bool) -> t.Iterator[Operation]:
+    if not unit.enabled:
+        yield Unit("enable", name)
+    if not unit.active:
+        yield Unit("start", name)
+    elif changed:
+        yield Unit("restart", name)
+
+
+def _stopped(name: str, unit: UnitState) -> t.Iterator[Operation]:
+    if unit.enabled:
+        yield Unit("disable", name)
+    if unit.active:
+        yield Unit("stop", name)
+
+
+def probe(wanted: Wanted, seen: Seen, device: str) -> t.Iterator[Operation]:
+    """Where services are asked from."""
+    if wanted.end_to_end and wanted.health_address is not None:
+        length = asking.prefix(seen.places, device, wanted.health_address)
+        yield from puts.file(seen, layout.PROBE_UNIT_FILE, texts.probe(wanted, device, length))
+
+
+def _roots(wanted: Wanted, seen: Seen) -> t.Iterator[Operation]:
+    """Those that are not known now stay as they are."""
+    if wanted.end_to_end and wanted.health_tls and wanted.health_roots:
+        yield from puts.file(seen, layout.HEALTH_ROOTS, wanted.health_roots)
 
 
 def unwatch(seen: Seen) -> t.Iterator[Operation]:
     """Nobody follows the files any more."""
-    if seen.health_unit.enabled:
-        yield Unit("disable", layout.HEALTH_UNIT)
-    if seen.health_unit.active:
-        yield Unit("stop", layout.HEALTH_UNIT)
+    yield from _stopped(layout.HEALTH_UNIT, seen.health_unit)
+    # With its namespace go the interface, the address and the routes in it.
+    yield from _stopped(layout.PROBE_UNIT, seen.probe_unit)
     if seen.file(layout.HEALTH_UNIT_FILE).kind != paths.ABSENT:
         # systemd takes the directory away, and leaves its link to it.
         yield Put(layout.HEALTH, paths.NOTHING)
@@ -112,9 +147,10 @@ def unwatch(seen: Seen) -> t.Iterator[Operation]:
 
 def _watch_no_more(seen: Seen) -> t.Iterator[Operation]:
     yield from unwatch(seen)
-    unit = list(puts.gone(seen, layout.HEALTH_UNIT_FILE))
-    yield from unit
-    if unit:
+    ours = (layout.HEALTH_UNIT_FILE, layout.PROBE_UNIT_FILE, layout.HEALTH_ROOTS)
+    files = [step for path in ours for step in puts.gone(seen, path)]
+    yield from files
+    if files:
         yield Reread()
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import types
 
 from ..._host import vip
-from ..._ipvs import client, drain, errors, loader, model, options, plan, reconcile, save, wanted, watch
+from ..._ipvs import ask, client, drain, errors, loader, model, options, plan, reconcile, save, wanted, watch
 from ..._ipvs import codec as ipvs_codec
 from ..._netlink import channel
 from ..._netlink import codec as netlink_codec
 from ..._netlink import errors as netlink_errors
 
-_IPVS = (client, ipvs_codec, drain, errors, loader, model, options, plan, reconcile, save, wanted, watch)
+_IPVS = (ask, client, ipvs_codec, drain, errors, loader, model, options, plan, reconcile, save, wanted, watch)
 _NETLINK = (channel, netlink_codec, netlink_errors)
 
 

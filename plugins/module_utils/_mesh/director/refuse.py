@@ -9,7 +9,7 @@ import typing as t
 
 from ..._host.paths import FILE, PathState
 from ..._ipvs.drain import address_of
-from . import keepalived, layout, model, texts
+from . import asking, keepalived, layout, model, texts
 from .model import Seen, Wanted
 
 
@@ -37,6 +37,7 @@ def _reasons(wanted: Wanted, seen: Seen) -> t.Iterator[str]:
         )
     else:
         yield from _elsewhere(wanted, seen, devices[0])
+        yield from asking.problems(wanted, seen, devices[0]) if wanted.end_to_end else ()
     yield from _keepalived(wanted, seen)
     yield from _cannot(wanted, seen)
     if ipvsadm_loads(seen.file(layout.IPVSADM)) and wanted.ipvsadm_boot != model.TAKEOVER:

@@ -9,8 +9,9 @@ import json
 import re
 import typing as t
 
-from ..._ipvs import save
+from ..._ipvs import ask, save, watch
 from . import layout
+from .asking import asking
 from .model import Seen, Service, Wanted
 
 _REASONS = {
@@ -72,19 +73,19 @@ _HEALTH = """\
 # {managed}
 [Unit]
 Description=Checks of the nodes behind the virtual address {vip} of the mesh
-Wants=network-online.target
-After=network-online.target mesh-director.service
+Wants=network-online.target{wants}
+After=network-online.target mesh-director.service{wants}
 Before=keepalived.service
-
+{inside}
 [Service]
 # Without any rights: it asks the nodes, and writes files that keepalived follows.
 DynamicUser=yes
-RuntimeDirectory={directory}
+{namespace}RuntimeDirectory={directory}
 # What was judged last stays while it starts again.
 RuntimeDirectoryPreserve=restart
 Environment=PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={library}
 ExecStart={python} -m mesh_ipvs._ipvs.watch --table {table} --files {files} \\
-    --port {port} --path {path} --quorum {quorum}
+    {words} --quorum {quorum}
 Restart=always
 RestartSec=1
 
@@ -94,17 +95,82 @@ WantedBy=multi-user.target
 
 
 def health(wanted: Wanted) -> str:
+    there = wanted.end_to_end
     return _HEALTH.format(
         managed=wanted.managed,
         vip=wanted.vip,
+        wants=f" {layout.PROBE_UNIT}" if there else "",
+        # It may have to wait for its namespace.
+        inside=f"PartOf={layout.PROBE_UNIT}\nStartLimitIntervalSec=0\n" if there else "",
+        namespace=f"NetworkNamespacePath={layout.NAMESPACE}\n" if there else "",
         directory=layout.HEALTH.rpartition("/")[2],
         library=layout.LIBRARY,
         python=wanted.python,
         table=layout.TABLE,
         files=layout.HEALTH,
-        port=wanted.health_port,
-        path=wanted.health_path,
+        words=" ".join(watch.words(asking(wanted))),
         quorum=wanted.health_quorum,
+    )
+
+
+_PROBE = """\
+# {managed}
+[Unit]
+Description=Network namespace from which nodes are asked through {vip}, the virtual address of the mesh
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+Restart=on-failure
+RestartSec=2
+ExecStart=/sbin/ip netns add {name}
+ExecStart=/sbin/ip link add link {device} name {name} netns {name} type macvlan mode bridge
+ExecStart=/sbin/ip -n {name} address add {address} dev {name}{nodad}
+# What a node says of a shorter way would lead past it.
+ExecStart=/sbin/ip netns exec {name} /bin/sh -c 'for one in all {name}; do \\
+    echo 0 > /proc/sys/net/{family}/conf/$$one/accept_redirects; done'
+ExecStart=/sbin/ip -n {name} link set {name} up
+# The source port is the way: through which node a packet for the virtual address goes.
+{ways}
+ExecStopPost=-/sbin/ip netns delete {name}
+TimeoutStartSec=60
+
+[Install]
+WantedBy=multi-user.target
+"""
+_WAY = """\
+ExecStart=/sbin/ip -n {name} {kind} rule add sport {first}-{last} lookup {table}
+ExecStart=/sbin/ip -n {name} {kind} route add {vip} via {node} dev {name} table {table}"""
+# Numbers of routing tables; in a namespace of its own they are nobody else's.
+_TABLES = 1000
+
+
+def probe(wanted: Wanted, device: str, prefix: int) -> str:
+    six = wanted.vip.version == 6
+    ways = [
+        _WAY.format(
+            name=layout.PROBE,
+            kind="-6" if six else "-4",
+            first=ask.ports(number)[0],
+            last=ask.ports(number)[1],
+            table=_TABLES + number,
+            vip=wanted.vip,
+            node=node,
+        )
+        for number, node in enumerate(asking(wanted).through)
+    ]
+    return _PROBE.format(
+        managed=wanted.managed,
+        vip=wanted.vip,
+        name=layout.PROBE,
+        device=device,
+        address=f"{wanted.health_address}/{prefix}",
+        nodad=" nodad" if six else "",
+        family="ipv6" if six else "ipv4",
+        ways="\n".join(ways),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ... import _options
 from ..._host import change, kernel, transaction
 from ..._host.addresses import parse
 from ..._host.errors import HostError
@@ -43,6 +44,15 @@ def spec() -> dict[str, t.Any]:
         "health_path": {"type": "str", "default": "/healthz"},
         "health_failed": {"type": "str", "choices": [model.INHIBIT, model.REMOVE], "default": model.INHIBIT},
         "health_quorum": {"type": "int", "default": 1},
+        "health_check": {
+            "type": "str",
+            "choices": [model.KUBE_PROXY, model.END_TO_END],
+            "default": model.KUBE_PROXY,
+        },
+        "health_address": {"type": "str", "default": ""},
+        "health_tls": {"type": "dict", "default": {}},
+        "health_roots": {"type": "str", "default": ""},
+        "health_dns_name": {"type": "str", "default": "kubernetes.default.svc.cluster.local"},
         "keepalived": {"type": "str", "choices": [model.REFUSE, model.TAKEOVER], "default": model.REFUSE},
     }
 
@@ -67,6 +77,8 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
         node=parse(node, "node") if node else None,
         host=params["host"],
         managed=params["managed"],
+        health_address=parse(params["health_address"], "health_address") if params["health_address"] else None,
+        health_tls=_tls(params["health_tls"]),
         directors=[{name: str(one[name]) for name in ("name", "address")} for one in params["directors"]],
         **{name: params[name] for name in _AS_THEY_ARE},
     )
@@ -82,6 +94,9 @@ _AS_THEY_ARE = (
     "health_path",
     "health_failed",
     "health_quorum",
+    "health_check",
+    "health_roots",
+    "health_dns_name",
     "keepalived",
 )
 _RANGES = {
@@ -97,6 +112,19 @@ def _check(params: t.Mapping[str, t.Any]) -> None:
     for name, (least, most) in _RANGES.items():
         if not least <= params[name] <= most:
             raise HostError(f"{name} is {params[name]}; it must be between {least} and {most}.")
+
+
+def _tls(given: t.Mapping[t.Any, t.Any]) -> dict[int, str]:
+    """Names of servers by port."""
+    read = {}
+    for port, name in given.items():
+        number = int(port) if str(port).isdigit() else 0
+        if not 1 <= number <= 65535:
+            raise HostError(f"health_tls has {port!r}; it must be a port number, with the server's name as its value.")
+        if not _options.HOST.fits(name):
+            raise HostError(f"health_tls has {name!r} for port {port}; it must be {_options.HOST.text}.")
+        read[number] = str(name)
+    return read
 
 
 def found(wanted: Wanted, seen: Seen, package: t.Mapping[str, bytes]) -> Result:

@@ -67,6 +67,8 @@ CITADEL = Generation(
     control_plane_deployment="istio-pilot",
     control_plane_pods={"istio": "pilot"},
     probe_service=lambda revision: "istio-pilot",
+    # Its ports with TLS ask for a client's certificate.
+    tls_names=lambda revision, namespace: {},
     identity=SECRET,
     identity_secret=lambda account: f"istio.{account}",
     identity_remedy="Citadel then makes the Secret within seconds if it runs.",

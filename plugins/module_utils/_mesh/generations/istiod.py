@@ -9,7 +9,7 @@ Facts: https://istio.io/latest/docs/setup/install/virtual-machine/, and the 1.31
 
 from __future__ import annotations
 
-from ..exposure.istiod import control_plane_service
+from ..exposure.istiod import XDS_PORT, control_plane_service
 from ..sidecar.layout import ONE_AGENT
 from .model import CAPTURE, CLUSTER, DIRECTOR, DNSMASQ, EXPOSURE, HOSTS, TOKEN, VM, Generation, RowText
 
@@ -52,6 +52,7 @@ ISTIOD = Generation(
     control_plane_deployment="istiod",
     control_plane_pods={"app": "istiod"},
     probe_service=control_plane_service,
+    tls_names=lambda revision, namespace: {XDS_PORT: f"{control_plane_service(revision)}.{namespace}.svc"},
     identity=TOKEN,
     identity_secret=lambda account: "",
     identity_remedy="",

@@ -54,6 +54,9 @@ class Generation:
     control_plane_pods: t.Mapping[str, str]
     # The Service by whose short name a VM's resolver is tried, of a revision.
     probe_service: t.Callable[[str], str]
+    # Names of its servers by the exposed port that answers with TLS and a certificate of the mesh's root: of a
+    # revision, in a namespace.
+    tls_names: t.Callable[[str, str], t.Mapping[int, str]]
     # Where a VM's key and certificate come from: SECRET, or TOKEN, for which the control plane signs.
     identity: str
     # SECRET: the name of a service account's Secret, and what to do when it is missing.

@@ -9,6 +9,7 @@ import typing as t
 
 from ..site import Site
 from ..unseen import Look
+from .asking import asking_findings
 from .hosts import Looks, Rules, clock
 
 
@@ -26,6 +27,7 @@ def director_findings(site: Site, looks: Looks, rules: Rules) -> t.Iterator[str]
         if probe is not None:
             yield from _address(site, name, probe, own)
             yield from _vrrp(site, name, probe, rules.router_id or _last_byte(site))
+    yield from asking_findings(site, seen)
     if len(site.directors) > 1:
         for name, look in seen.items():
             # A director has nothing to do with certificates.

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import options, watch
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import ask, options, watch
 
 A, B, C = "192.168.0.71", "192.168.0.72", "192.168.0.73"
-TCP = watch.Service("tcp-192.168.0.62-53-", (A, B, C))
+NODE = ask.Asking(10256, "/healthz")
+HTTP = {address: ask.Question(ask.HTTP, address, 10256, "/healthz") for address in (A, B, C)}
+TCP = watch.Service("tcp-192.168.0.62-53-", HTTP)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +38,12 @@ TCP = watch.Service("tcp-192.168.0.62-53-", (A, B, C))
     ],
 )
 def test_judgement(bad: list[str], out: list[str], quorum: int, result: list[str]) -> None:
-    assert watch.judge(TCP, watch.Answers(bad, bad), out, quorum) == result
+    asked = [HTTP.get(address, ask.Question(ask.HTTP, address, 10256, "/healthz")) for address in bad]
+    assert watch.judge(TCP, watch.Answers(asked, asked), out, quorum) == result
 
 
 def test_whoever_begins_to_be_silent_is_nobody_to_rely_on() -> None:
-    assert watch.judge(TCP, watch.Answers([B, C], [A, B, C]), [], 1) == []
+    assert watch.judge(TCP, watch.Answers([HTTP[B], HTTP[C]], HTTP.values()), [], 1) == []
 
 
 def test_services_of_a_table() -> None:
@@ -52,10 +55,13 @@ def test_services_of_a_table() -> None:
             {"tcp_service": "[2001:db8::1]:53", "real_servers": [{"real_server": "[2001:db8::2]:53"}]},
         ]
     )
-    assert watch.services(listed) == [
-        watch.Service("udp-192.168.0.62-53-", [A, C]),
-        watch.Service("tcp-2001:db8::1-53-", ["2001:db8::2"]),
+    six = ask.Question(ask.HTTP, "2001:db8::2", 10256, "/healthz")
+    assert watch.services(listed, NODE) == [
+        watch.Service("udp-192.168.0.62-53-", {A: HTTP[A], C: HTTP[C]}),
+        watch.Service("tcp-2001:db8::1-53-", {"2001:db8::2": six}),
     ]
+    # Also the one that is out: whoever is drained keeps its way.
+    assert watch.nodes(listed) == [A, B, C, "2001:db8::2"]
 
 
 @pytest.fixture
@@ -66,15 +72,15 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def look(tmp_path: Path, silent: Sequence[str], quorum: int = 1) -> tuple[dict[str, str], list[str]]:
-    def ask(addresses: Sequence[str]) -> list[str]:
-        return [address for address in addresses if address in silent]
+    def unanswered(questions: Sequence[ask.Question]) -> list[ask.Question]:
+        return [question for question in questions if question.address in silent]
 
-    said = watch.look_round([TCP], str(tmp_path), ask, quorum)
+    said = watch.look_round([TCP], str(tmp_path), unanswered, quorum)
     return {path.name.removeprefix(TCP.name): path.read_text() for path in tmp_path.iterdir()}, said
 
 
 def test_rounds(tmp_path: Path, silent: list[str]) -> None:
-    everybody = dict.fromkeys(TCP.servers, watch.IN)
+    everybody = dict.fromkeys(HTTP, watch.IN)
     assert look(tmp_path, silent) == (everybody, [])
     assert look(tmp_path, [C]) == ({**everybody, C: watch.OUT}, [f"{TCP.name}{C} is out: no answer"])
     files, said = look(tmp_path, [A, B, C])
@@ -83,8 +89,9 @@ def test_rounds(tmp_path: Path, silent: list[str]) -> None:
     assert look(tmp_path, []) == (everybody, [f"{TCP.name}{C} is back"])
 
 
-def test_one_answer_that_was_lost_is_no_failure(tmp_path: Path, silent: list[str]) -> None:
-    answers = [[C], silent]
+@pytest.mark.usefixtures("silent")
+def test_one_answer_that_was_lost_is_no_failure(tmp_path: Path) -> None:
+    answers: list[list[ask.Question]] = [[HTTP[C]], []]
     assert watch.look_round([TCP], str(tmp_path), lambda _addresses: answers.pop(0), 1) == []
     assert answers == []
 
@@ -92,11 +99,46 @@ def test_one_answer_that_was_lost_is_no_failure(tmp_path: Path, silent: list[str
 def test_nodes_are_asked_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def answers(address: str, port: int, path: str) -> bool:
-        asked.append((address, port, path))
-        return address != C
+    def answers(question: ask.Question, asking: ask.Asking) -> bool:
+        asked.append((question, asking))
+        return question.address != C
 
-    monkeypatch.setattr(watch, "_answers", answers)
-    assert watch.failing([A, B, C], 10256, "/healthz") == [C]
-    assert sorted(asked) == [(address, 10256, "/healthz") for address in (A, B, C)]
-    assert watch.failing([], 10256, "/healthz") == []
+    monkeypatch.setattr(ask, "answers", answers)
+    assert watch.failing(list(HTTP.values()), NODE) == [HTTP[C]]
+    assert sorted(asked) == [(question, NODE) for question in HTTP.values()]
+    assert watch.failing([], NODE) == []
+
+
+THROUGH = ask.Asking(
+    10256, "/healthz", source="192.168.0.65", through=[A, B], tls={15012: "istiod.istio-system.svc"}, dns_name="name"
+)
+UNASKED = watch.Service("tcp-192.168.0.62-53-", {A: HTTP[A], B: HTTP[B], C: None})
+
+
+def test_one_that_cannot_be_asked_yet_stays_and_counts(tmp_path: Path) -> None:
+    assert watch.judge(UNASKED, watch.Answers([HTTP[A], HTTP[B]], [HTTP[A], HTTP[B]]), [], 1) == [A, B]
+    assert watch.look_round([UNASKED], str(tmp_path), lambda _questions: [], 1) == []
+    assert (tmp_path / f"{UNASKED.name}{C}").read_text() == watch.IN
+
+
+def test_a_service_may_fail_through_a_node_that_answers_for_others(tmp_path: Path, silent: list[str]) -> None:
+    del silent
+    listed = options.parse_services(
+        [
+            {
+                "tcp_service": f"192.168.0.62:{port}",
+                "real_servers": [{"real_server": f"{one}:{port}"} for one in (A, B)],
+            }
+            for port in (80, 81)
+        ]
+    )
+    table = watch.services(listed, THROUGH)
+    bad = ask.Question(ask.TCP, "192.168.0.62", 81, "", 1)
+    said = watch.look_round(table, str(tmp_path), lambda questions: [one for one in questions if one == bad], 1)
+    assert said == [f"tcp-192.168.0.62-81-{B} is out: no answer"]
+
+
+@pytest.mark.parametrize("asking", [NODE, THROUGH, THROUGH._replace(tls={}), THROUGH._replace(roots="/x.pem")])
+def test_the_command_line_says_how_nodes_are_asked(asking: ask.Asking) -> None:
+    line = ["--table", "t", "--files", "f", *watch.words(asking), "--quorum", "1"]
+    assert watch.asking_of(watch.parser().parse_args(line)) == (asking if asking.tls else asking._replace(roots=""))

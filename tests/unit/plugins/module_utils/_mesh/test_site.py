@@ -90,6 +90,16 @@ def test_what_istiod_exposes_follows_the_variables() -> None:
     assert parts.value_of(parts.part("gateway"), parsed()) == {}
 
 
+def test_servers_with_tls_and_where_their_roots_are() -> None:
+    istiod = parsed({"mesh_control_plane": "istiod", "mesh_revision": "canary", "mesh_istio_namespace": "mesh"})
+    assert parts.value_of(parts.part("tls_names"), istiod) == {"15012": "istiod-canary.mesh.svc"}
+    assert parts.value_of(parts.part("tls_names"), parsed({"mesh_control_plane": "citadel"})) == {}
+    namespaces = {"web1": {"mesh_vm_namespace": "shop"}}
+    assert parts.value_of(parts.part("roots_namespace"), parsed(hosts=namespaces)) == "shop"
+    moving = parsed({"mesh_control_plane": "citadel", "mesh_migrate_from": {"mesh_control_plane": "istiod"}})
+    assert moving.tls_names() == {"15012": "istiod.istio-system.svc"}
+
+
 @pytest.mark.parametrize(("given", "read"), [(None, False), ("yes", True), (True, True), ("false", False)])
 def test_plain_clients(given: Any, read: bool) -> None:
     assert parsed({"mesh_plain_clients": given}).plain_clients is read

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import model, rows
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.citadel import CITADEL
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.model import CLUSTER, VM
@@ -55,6 +56,23 @@ def test_every_row_is_there_and_holds() -> None:
     assert [line.split()[1] for line in lines] == [f"R{number}" for number in range(1, 20)]
     (table,) = [row for row in found if row.row == "R5"]
     assert table.detail == "8 virtual services, held on eth0/32"
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("kube_proxy", "nodes are asked for kube-proxy, taken out by the checks: 192.168.0.73"),
+        (
+            "end_to_end",
+            "nodes are asked end to end, taken out by the checks: 192.168.0.73 (tcp 192.168.0.62:53, udp x)",
+        ),
+    ],
+)
+def test_the_row_of_a_director_says_what_checks_do(check: str, said: str) -> None:
+    keepalived = {"check": check, "failing_services": {"192.168.0.73": ["tcp 192.168.0.62:53", "udp x"]}}
+    (table,) = [row for row in judged(directors={"lvs1": {**DIRECTOR, "keepalived": keepalived}}) if row.row == "R5"]
+    assert table.ok
+    assert table.detail == f"8 virtual services, held on eth0/32, {said}"
 
 
 def test_what_a_director_would_still_do_is_a_fault() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import options
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.ask import Asking
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.model import Entry
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.plan import plan
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import health
@@ -28,14 +29,16 @@ def table(weights: dict[str, int]) -> dict[Any, Entry]:
 
 ALL = dict.fromkeys(NODES, 1)
 INHIBITED = {**ALL, NODES[1]: 0}
+# The second node's in the service.
+PLACE = f"tcp-192.168.0.62-53-{NODES[1]}"
 REMOVED = {NODES[0]: 1, NODES[2]: 1}
 
 
 @pytest.mark.parametrize(("kernel", "inhibit"), [(INHIBITED, True), (REMOVED, False)])
 def test_a_node_that_a_check_took_out_stays_out(kernel: dict[str, int], inhibit: bool) -> None:
     now = table(kernel)
-    assert health.suspects(now, listed(ALL), inhibit) == [NODES[1]]
-    assert plan(now, health.as_checked(now, listed(ALL), inhibit, [NODES[1]])) == []
+    assert health.suspects(now, listed(ALL), inhibit) == [PLACE]
+    assert plan(now, health.as_checked(now, listed(ALL), inhibit, [PLACE])) == []
 
 
 @pytest.mark.parametrize(("kernel", "inhibit"), [(INHIBITED, True), (REMOVED, False)])
@@ -49,7 +52,7 @@ def test_one_that_answers_is_put_back(kernel: dict[str, int], inhibit: bool) -> 
 def test_what_the_check_does_not_do_is_drift(kernel: dict[str, int], inhibit: bool) -> None:
     now = table(kernel)
     assert health.suspects(now, listed(ALL), inhibit) == []
-    assert len(plan(now, health.as_checked(now, listed(ALL), inhibit, [NODES[1]]))) == 1
+    assert len(plan(now, health.as_checked(now, listed(ALL), inhibit, [PLACE]))) == 1
 
 
 def test_a_drained_node_is_no_suspect() -> None:
@@ -58,4 +61,22 @@ def test_a_drained_node_is_no_suspect() -> None:
 
 def test_one_that_the_check_has_not_noticed_yet_is_left_to_it() -> None:
     now = table(ALL)
-    assert plan(now, health.as_checked(now, listed(ALL), True, [NODES[1]])) == []
+    assert plan(now, health.as_checked(now, listed(ALL), True, [PLACE])) == []
+
+
+def test_a_node_that_answers_for_another_service_is_out_of_one_only() -> None:
+    servers = [{"real_server": f"{address}:80"} for address in NODES]
+    both = [*listed(ALL), *options.parse_services([{"tcp_service": "192.168.0.62:80", "real_servers": servers}])]
+    now = {**table(INHIBITED), both[1].service.key: Entry(both[1].service, {})}
+    (missing, *_more) = plan(now, health.as_checked(now, both, True, [PLACE]))
+    assert ":80" in str(missing)
+    asked = health.questions(both, Asking(10256, "/healthz"))
+    assert (len(asked), len(set(asked.values()))) == (6, 3)
+
+
+def test_places_for_people() -> None:
+    six = "udp-2001:db8::62-53-2001:db8::71"
+    assert health.by_node([PLACE, six, PLACE.replace("-53-", "-80-")]) == {
+        NODES[1]: ["tcp 192.168.0.62:53", "tcp 192.168.0.62:80"],
+        "2001:db8::71": ["udp [2001:db8::62]:53"],
+    }

@@ -112,3 +112,30 @@ def test_nobody_is_no_finding_where_a_run_makes_a_holder() -> None:
     assert findings(lvs1=one | running(False), lvs2=AWAY) == []
     held = look("lvs1", answered_by=[MACS["lvs2"]]) | running(False)
     assert findings(lvs1=held, lvs2=two | running(False)) == []
+
+
+def asks(address: str, **more: Any) -> dict[str, Any]:
+    found = {"address": address, "interface": "vec0", "places": [["vec0", "192.168.0.9", 24]], "claimed_by": []}
+    return {"asking": {**found, "macvlan": {"usable": True, "error": ""}, **more}}
+
+
+def test_addresses_that_services_are_asked_from() -> None:
+    good = {name: {**look(name), **asks(f"192.168.0.6{number}")} for number, name in ((4, "lvs1"), (5, "lvs2"))}
+    assert findings(**good) == []
+    (found,) = findings(**{**good, "lvs2": {**look("lvs2"), **asks("192.168.0.64")}})
+    assert found.startswith("director_health_address: lvs1 and lvs2 have the same, 192.168.0.64.")
+    (found,) = findings(**{**good, "lvs1": {**look("lvs1"), **asks("")}})
+    assert found.startswith("director_health_address of lvs1 is not set")
+    (found,) = findings(**{**good, "lvs1": {**look("lvs1"), **asks("here")}})
+    assert found.startswith("director_health_address of lvs1 is 'here'; it must be an IP address.")
+    (found,) = findings(**{**good, "lvs1": {**look("lvs1"), **asks("192.168.0.63")}})
+    assert "which is the address of lvs2. Set director_health_address of lvs1" in found
+    (found,) = findings(**{**good, "lvs1": {**look("lvs1"), **asks("192.168.0.66", claimed_by=["02:00:00:00:00:66"])}})
+    assert "the host with the hardware address 02:00:00:00:00:66 answers for it on vec0" in found
+
+
+def test_a_kernel_without_macvlan() -> None:
+    broken = asks("192.168.0.64", macvlan={"usable": False, "error": "not found"})
+    (found,) = findings(**{**pair(), "lvs1": {**look("lvs1"), **broken}})
+    assert found.startswith("lvs1: the kernel module macvlan cannot be loaded (not found)")
+    assert "director_health_check: kube_proxy" in found
