@@ -67,8 +67,12 @@ lab-down: need-root venv ## stop the lab and remove every trace but the caches (
 	@lab/lab down
 
 .PHONY: lint
-lint: venv collection ## ansible-lint, yamllint, ruff, mypy, shellcheck, docs, changelog, galaxy-importer
+lint: venv collection ## ansible-lint, yamllint, ruff, mypy, shellcheck, docs, reference, changelog, galaxy-importer
 	@python scripts/lint.py
+
+.PHONY: reference
+reference: venv collection ## modules, filters and roles as a site in build/reference; half a minute
+	@python scripts/reference.py
 
 .PHONY: sanity
 sanity: venv ## the whole of ansible-test sanity, on a clean copy
