@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mesh-expansion
-VENV := $(CACHE)/venv
+VENV := $(or $(MESH_EXPANSION_VENV),$(CACHE)/venv)
 RESULTS := build/results
 COLLECTION := build/collections/ansible_collections/mesh/expansion
 # Narrow a run: `make unit ARGS="-k plan"`, `make site ARGS="--check --diff"`, `make molecule SCENARIOS="default"`, `make bare TARGETS="unit"`.
@@ -15,7 +15,9 @@ SCENARIOS ?=
 GENERATION ?=
 KUBERNETES ?=
 KUBE_PROXY_MODE ?=
-LAB_OPTIONS = $(GENERATION) $(KUBERNETES:%=--kubernetes %) $(KUBE_PROXY_MODE:%=--kube-proxy-mode %)
+# Release of the lab's hosts, and of what `make bare` makes.
+DEBIAN ?=
+LAB_OPTIONS = $(GENERATION) $(DEBIAN:%=--debian %) $(KUBERNETES:%=--kubernetes %) $(KUBE_PROXY_MODE:%=--kube-proxy-mode %)
 TARGETS ?=
 # `make molecule SCENARIOS=dnsmasq FAULTS=all`: runs are killed after each operation, not after a few.
 FAULTS ?=
@@ -67,8 +69,12 @@ lab-down: need-root venv ## stop the lab and remove every trace but the caches (
 	@lab/lab down
 
 .PHONY: lint
-lint: venv collection ## ansible-lint, yamllint, ruff, mypy, shellcheck, docs, changelog, galaxy-importer
+lint: venv collection ## ansible-lint, yamllint, ruff, mypy, shellcheck, docs, reference, changelog, galaxy-importer
 	@python scripts/lint.py
+
+.PHONY: reference
+reference: venv collection ## modules, filters and roles as a site in build/reference; half a minute
+	@python scripts/reference.py
 
 .PHONY: sanity
 sanity: venv ## the whole of ansible-test sanity, on a clean copy
@@ -150,7 +156,11 @@ stress: venv collection ## 8 control nodes register and deregister at once, 50 r
 
 .PHONY: bare
 bare: deps ## deps, lint, sanity, unit from a clone on a bare Debian container; 12 min (root)
-	@unshare --mount --propagation private --pid --fork --kill-child --mount-proc python scripts/bare.py $(TARGETS)
+	@unshare --mount --propagation private --pid --fork --kill-child --mount-proc python scripts/bare.py $(DEBIAN:%=--debian %) $(TARGETS)
+
+.PHONY: platforms
+platforms: deps collection ## the newest ansible-core on a newer Python, and hosts of Debian 13; TARGETS="control debian-13"; 30 min (root)
+	@python scripts/platforms.py $(TARGETS)
 
 .PHONY: test
 test: need-root venv ## lint, integration, molecule and ground, with sanity and unit beside them; stops the lab at the end (root)

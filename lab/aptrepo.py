@@ -8,7 +8,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from lab import proc
+from lab import config, proc
 from lab.build import apt, rootfs, store
 
 
@@ -26,7 +26,7 @@ def _build(target: Path) -> None:
     status = target / "status"
     # A copy: apt must take the hosts' packages as installed, and may not write beside their database.
     status.write_bytes((rootfs.path() / "var/lib/dpkg/status").read_bytes())
-    system = apt.scratch(target / "apt", status=status)
+    system = apt.scratch(target / "apt", status, config.release().codename)
     for package in rootfs.packages()["available"]:
         # One by one, because some of them exclude each other.
         system.get("install", "--yes", "--download-only", package)

@@ -12,6 +12,7 @@ from typing import NoReturn
 from lab import config, deps, hosts, proc, up
 from lab import shape as shapes
 from lab.build import kubernetes
+from lab.debian import RELEASES
 from lab.errors import LabError
 from lab.hosts.remote import quote
 from lab.kube import pods
@@ -53,7 +54,11 @@ def _shape_options(args: argparse.Namespace) -> dict[str, Value]:
 def cmd_up(args: argparse.Namespace) -> None:
     deps.require()
     seconds = up.up(_shape_options(args))
-    print(f"The lab is up ({seconds:.0f} s): generation {config.shape().generation}, Kubernetes {up.kube.version()}.")
+    print(f"The lab is up ({seconds:.0f} s): {_software()}, Kubernetes {up.kube.version()}.")
+
+
+def _software() -> str:
+    return f"generation {config.shape().generation}, hosts of Debian {config.shape().debian}"
 
 
 def cmd_down(_args: argparse.Namespace) -> None:
@@ -80,8 +85,7 @@ def cmd_status(args: argparse.Namespace) -> int:
 
 def cmd_run(args: argparse.Namespace) -> NoReturn:
     words = _command(args.argv, "run ansible-playbook -i inventory/lab site.yml")
-    venv = config.cache_dir() / "venv"
-    env = {**os.environ, "PATH": f"{venv}/bin:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}"}
+    env = {**os.environ, "PATH": f"{config.venv()}/bin:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}"}
     _become(words, env)
 
 
@@ -162,6 +166,8 @@ def _add_software(sub: argparse.ArgumentParser) -> None:
     named = f"generation of the mesh: {', '.join(GENERATIONS)} (default: {default.generation})"
     sub.add_argument("generation", nargs="?", choices=GENERATIONS, metavar="GENERATION", help=named)
     sub.add_argument("--kubernetes", metavar="VERSION", help=f"default: {default.kubernetes}")
+    systems = f"release of the hosts: {', '.join(RELEASES)} (default: {default.debian})"
+    sub.add_argument("--debian", choices=RELEASES, metavar="RELEASE", help=systems)
 
 
 def _add_pools(sub: argparse.ArgumentParser) -> None:

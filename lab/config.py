@@ -14,11 +14,12 @@ from typing import Any
 import yaml
 
 from lab import shape as shapes
+from lab.debian import RELEASES, Release
 from lab.errors import LabError
 from lab.shape import POOLS, Shape
 
 ROLES = tuple(POOLS)
-SHAPE_KEYS = ("pools", "kubernetes", "generation", "kube_proxy_mode")
+SHAPE_KEYS = ("pools", "debian", "kubernetes", "generation", "kube_proxy_mode")
 
 
 def repo_root() -> Path:
@@ -58,9 +59,15 @@ def admin_kubeconfig() -> Path:
     return state_dir() / "admin.kubeconfig"
 
 
+def venv() -> Path:
+    """The Python environment of the tools; `make platforms` has another one."""
+    named = os.environ.get("MESH_EXPANSION_VENV")
+    return Path(named) if named else cache_dir() / "venv"
+
+
 def venv_python() -> str:
     """The tools' Python when it exists, else the one that runs now."""
-    python = cache_dir() / "venv" / "bin" / "python"
+    python = venv() / "bin" / "python"
     return str(python) if python.exists() else sys.executable
 
 
@@ -194,6 +201,11 @@ def record(wanted: Shape) -> None:
     """From now on the lab has this shape, for this process and all later ones."""
     shapes.save(shape_file(), wanted)
     use(wanted)
+
+
+def release() -> Release:
+    """The release of Debian that the hosts of the lab are."""
+    return RELEASES[shape().debian]
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.debian import RELEASES
 from lab.errors import LabError
 
 GENERATIONS = ("citadel", "istiod", "both")
@@ -25,6 +26,7 @@ class Shape:
     """That many of the VMs, the last ones, are not joined by site.yml."""
     nodes: int
     directors: int
+    debian: str
     kubernetes: str
     generation: str
     proxy_mode: str
@@ -53,6 +55,7 @@ def default(site: Mapping[str, Any]) -> Shape:
     return Shape(
         **counts,
         spare=site["pools"]["vm"]["spare"],
+        debian=str(site["debian"]),
         kubernetes=site["kubernetes"],
         generation=site["generation"],
         proxy_mode=site["kube_proxy_mode"],
@@ -78,7 +81,7 @@ def check(shape: Shape, site: Mapping[str, Any]) -> None:
     for role, name in POOLS.items():
         _in_range(name, getattr(shape, name), 1, site["pools"][role]["most"])
     _in_range("spare", shape.spare, 0, shape.vms - 1, f" of {shape.vms} VMs, one at least is not spare")
-    for name, allowed in (("generation", GENERATIONS), ("proxy_mode", PROXY_MODES)):
+    for name, allowed in (("generation", GENERATIONS), ("debian", RELEASES), ("proxy_mode", PROXY_MODES)):
         if getattr(shape, name) not in allowed:
             raise LabError(f"{option(name)} {getattr(shape, name)}: choose one of {', '.join(allowed)}")
 

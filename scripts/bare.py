@@ -1,14 +1,15 @@
 """`make bare`: make targets where nothing was installed: a minimal Debian with git and make, as a container.
 
 Names of targets as arguments run these instead; `install` is none of make's, but what README.md has a newcomer type.
-What is tried is a fresh clone of HEAD. From this machine come the
-kernel, the network and the way to the package registries (mirrors, proxies, certificates, pip's settings); everything
-else the project's own files install. The Makefile starts this in mount and process namespaces of its own, so that
-mounts and processes end with it, however it ends.
+`--debian 13` is another release than this machine's. What is tried is a fresh clone of HEAD. From this machine come
+the kernel, the network and the way to the package registries (mirrors, proxies, certificates, pip's settings);
+everything else the project's own files install. The Makefile starts this in mount and process namespaces of its own,
+so that mounts and processes end with it, however it ends.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import shutil
@@ -26,6 +27,7 @@ import install_lines  # noqa: E402 - a neighbour
 
 from lab import config, proc  # noqa: E402 - found through the path above
 from lab.build import apt, rootfs, store  # noqa: E402
+from lab.debian import RELEASES  # noqa: E402
 from lab.errors import LabError  # noqa: E402
 
 TARGETS = ("deps", "lint", "sanity", "unit")
@@ -39,25 +41,25 @@ TREES = ("/etc/ssl/certs", "/usr/local/share/ca-certificates")
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-def inputs() -> dict[str, Any]:
+def inputs(release: str) -> dict[str, Any]:
     """Everything that decides what the root file system holds."""
     return {
-        "release": apt.codename(),
+        "release": release,
         "include": INCLUDE,
-        "sources": apt.system_sources(),
+        "sources": apt.system_sources(release),
         "transport": rootfs.transport_settings(),
     }
 
 
-def build(target: Path) -> None:
+def build(target: Path, release: str) -> None:
     """The root file system; its apt keeps the mirrors and settings that mmdebstrap was given."""
     print("bare: making a minimal Debian root file system, about half a minute", flush=True)
     sources = target / "system.sources"
-    sources.write_text(apt.system_sources(), encoding="utf-8")
+    sources.write_text(apt.system_sources(release), encoding="utf-8")
     options = [f"--aptopt={line}" for line in rootfs.transport_settings()]
     options.append(f"--include={','.join(INCLUDE)}")
     proc.run(
-        ["mmdebstrap", "--variant=minbase", "--mode=root", *options, apt.codename(), target / "root", sources],
+        ["mmdebstrap", "--variant=minbase", "--mode=root", *options, release, target / "root", sources],
         timeout=900,
     )
 
@@ -81,9 +83,10 @@ def copy_settings(root: Path) -> None:
             shutil.copytree(name, root / name.lstrip("/"), dirs_exist_ok=True, ignore_dangling_symlinks=True)
 
 
-def prepare(root: Path) -> None:
+def prepare(root: Path, release: str) -> None:
     """A copy of the root file system with the machine's settings and a clone of HEAD."""
-    proc.run(["cp", "-a", "--reflink=auto", store.entry("bare", inputs(), build) / "root", root], timeout=300)
+    made = store.entry("bare", inputs(release), lambda target: build(target, release))
+    proc.run(["cp", "-a", "--reflink=auto", made / "root", root], timeout=300)
     copy_settings(root)
     proc.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, root / CLONE], timeout=300)
     if proc.run(["git", "-C", ROOT, "status", "--porcelain"]).stdout:
@@ -115,10 +118,10 @@ def run(root: Path, target: str) -> tuple[bool, float]:
     return done.returncode == 0, time.monotonic() - start
 
 
-def summarise(results: Mapping[str, tuple[bool, float]]) -> int:
+def summarise(release: str, results: Mapping[str, tuple[bool, float]]) -> int:
     """One line per target; the exit status."""
     head = proc.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).stdout.strip()
-    print(f"\n==== bare: {apt.codename()} with {' and '.join(INCLUDE)} alone, commit {head} ====")
+    print(f"\n==== bare: {release} with {' and '.join(INCLUDE)} alone, commit {head} ====")
     for target, (ok, seconds) in results.items():
         print(f"{'ok    ' if ok else 'FAILED'} {target:16} {seconds:5.0f} s")
     failed = sum(not ok for ok, _seconds in results.values())
@@ -126,7 +129,12 @@ def summarise(results: Mapping[str, tuple[bool, float]]) -> int:
     return 1 if failed else 0
 
 
-def main(targets: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bare.py")
+    parser.add_argument("--debian", choices=RELEASES, help="its release, when it is not this machine's")
+    parser.add_argument("targets", nargs="*", default=TARGETS)
+    wanted = parser.parse_args(arguments)
+    release = RELEASES[wanted.debian].codename if wanted.debian else apt.codename()
     directory = config.cache_dir() / "bare"
     directory.mkdir(parents=True, exist_ok=True)
     work = directory / "run"
@@ -139,8 +147,8 @@ def main(targets: Sequence[str]) -> int:
         store.remove_tree(work)
         work.mkdir()
         try:
-            prepare(work / "root")
-            return summarise({target: run(work / "root", target) for target in targets or TARGETS})
+            prepare(work / "root", release)
+            return summarise(release, {target: run(work / "root", target) for target in wanted.targets})
         except LabError as error:
             print(f"bare: {error}", file=sys.stderr)
             return 1

@@ -102,6 +102,10 @@ def docs() -> None:
     run("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", ".")
 
 
+def reference() -> None:
+    run(sys.executable, "scripts/reference.py")
+
+
 def changelog() -> None:
     run("antsibull-changelog", "lint")
     run("antsibull-changelog", "lint-changelog-yaml", "--strict", "changelogs/changelog.yaml")
@@ -136,6 +140,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "mypy-scripts": mypy_scripts,
     "shellcheck": shellcheck,
     "docs": docs,
+    "reference": reference,
     "changelog": changelog,
     "galaxy-importer": galaxy_importer,
 }

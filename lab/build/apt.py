@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,8 +81,14 @@ def from_one_line(text: str, release: str) -> list[str]:
     return found
 
 
-def system_sources() -> str:
-    """The machine's own Debian mirrors as one deb822 document."""
+def of_release(stanza: str, own: str, wanted: str) -> str:
+    """The same mirror's suites of another release of Debian."""
+    suites = re.compile(r"^Suites: .*$", re.MULTILINE)
+    return suites.sub(lambda line: re.sub(rf"\b{re.escape(own)}\b", wanted, line[0]), stanza)
+
+
+def system_sources(wanted: str | None = None) -> str:
+    """The machine's own Debian mirrors as one deb822 document, for its own release or for another."""
     etc = Path("/etc/apt")
     release = codename()
     stanzas: list[str] = []
@@ -95,7 +102,7 @@ def system_sources() -> str:
             f"no Debian mirror with component main for suite {release!r} in /etc/apt: "
             "add one to /etc/apt/sources.list.d"
         )
-    return "\n".join(stanzas)
+    return "\n".join(of_release(stanza, release, wanted or release) for stanza in stanzas)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Apt:
     """apt-get with lists and archives under `directory`; `status` says what counts as installed."""
 
     directory: Path
-    status: Path = Path("/var/lib/dpkg/status")
+    status: Path
 
     def options(self) -> list[str]:
         pairs = {
@@ -123,16 +130,16 @@ class Apt:
     def get(self, *argv: str, cwd: Path | None = None, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         return proc.run(["apt-get", "-q", *self.options(), *argv], cwd=cwd, timeout=timeout)
 
-    def update(self) -> None:
+    def update(self, release: str) -> None:
         for name in ("sources.list.d", "lists/partial", "cache", "state", "archives/partial"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         sources = self.directory / "sources.list.d" / "system.sources"
-        sources.write_text(system_sources(), encoding="utf-8")
+        sources.write_text(system_sources(release), encoding="utf-8")
         self.get("update", timeout=300)
 
 
-def scratch(directory: Path, status: Path | None = None) -> Apt:
+def scratch(directory: Path, status: Path, release: str) -> Apt:
     """A private apt with fresh lists."""
-    apt = Apt(directory=directory, status=status or Path("/var/lib/dpkg/status"))
-    apt.update()
+    apt = Apt(directory=directory, status=status)
+    apt.update(release)
     return apt

@@ -72,7 +72,7 @@ def packages() -> dict[str, list[str]]:
 def inputs() -> dict[str, Any]:
     return {
         "installed": packages()["installed"],
-        "release": apt.codename(),
+        "release": config.release().codename,
         "files": [_CUSTOMIZE, _SETUP_UNIT, _SETUP, _SSHD, _DPKG],
     }
 
@@ -92,7 +92,8 @@ def _build(target: Path) -> None:
     _write(extra / "usr/local/sbin/mesh-lab-setup", _SETUP, mode=0o755)
     _write(extra / "etc/ssh/sshd_config.d/mesh-lab.conf", _SSHD)
     _write(target / "customize", _CUSTOMIZE, mode=0o755)
-    _write(target / "system.sources", apt.system_sources())
+    release = config.release()
+    _write(target / "system.sources", apt.system_sources(release.codename))
     options = [f"--aptopt={line}" for line in transport_settings()]
     options += [f"--dpkgopt={line}" for line in _DPKG]
     proc.run(
@@ -104,7 +105,7 @@ def _build(target: Path) -> None:
             *options,
             f'--customize-hook=cp -a {extra}/. "$1"/',
             f'--customize-hook=sh {target}/customize "$1"',
-            apt.codename(),
+            release.codename,
             target / "root",
             target / "system.sources",
         ],

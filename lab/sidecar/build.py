@@ -17,7 +17,6 @@ VERSION = "1.0.5+standin1"
 LIBRARIES = "usr/lib/istio-agents"
 SETGID = ("usr/local/bin/envoy", "usr/local/bin/pilot-agent")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-PYTHON = "3.11"
 # By suffix. The sources begin with what they are; isolated, so that the user's settings of Python do not matter.
 INTERPRETERS = {".sh": "#!/bin/bash", "": "#!/usr/bin/python3 -I"}
 RECIPE = 2
@@ -31,7 +30,8 @@ def sources() -> list[Path]:
 
 def inputs(binary: Path) -> dict[str, object]:
     files = {str(path.relative_to(HERE.parent)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sources()}
-    return {"recipe": RECIPE, "version": VERSION, "envoy": store.digest(binary), "files": files}
+    made_of = {"recipe": RECIPE, "version": VERSION, "envoy": store.digest(binary), "files": files}
+    return made_of | {"python": config.release().python}
 
 
 def build(binary: Path | None = None) -> Path:
@@ -72,11 +72,11 @@ def stage(tree: Path, binary: Path) -> None:
 
 
 def add_libraries(target: Path) -> None:
-    """What node_agent imports: wheels for the machine's Python, and the compiled protocol."""
+    """What node_agent imports: wheels for the hosts' Python, and the compiled protocol."""
     target.mkdir(parents=True)
     platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
     pip = [config.venv_python(), "-m", "pip", "install", "-q", "--no-compile", "--target", str(target), *platforms]
-    wheels = ["--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:"]
+    wheels = ["--python-version", config.release().python, "--implementation", "cp", "--only-binary", ":all:"]
     proc.run([*pip, *wheels, "-r", str(HERE / "agent-requirements.txt")], timeout=600)
     shutil.rmtree(target / "bin", ignore_errors=True)
     protoc = [config.venv_python(), "-m", "grpc_tools.protoc", f"-I{PROTO.parent}"]

@@ -49,8 +49,9 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def second(first: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """What the first run said is to be run next."""
-    commands = re.findall(r"ansible-playbook (site\.yml -l [\w.,-]+)", playbook_run.summary(first.done.stdout))
-    assert set(commands) == {f"site.yml -l {FAILING}"}, first.done.stdout[-4000:]
+    said = playbook_run.summary(first.done.stdout)
+    commands = re.findall(r"ansible-playbook (mesh\.expansion\.site -l [\w.,-]+)", said)
+    assert set(commands) == {f"mesh.expansion.site -l {FAILING}"}, first.done.stdout[-4000:]
     report = tmp_path_factory.mktemp("second") / "rows.json"
     done = playbook_run.run(*commands[0].split(), "-e", f"verify_report={report}")
     return Run(done, report, first.after, lab_state.current())

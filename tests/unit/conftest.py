@@ -20,6 +20,7 @@ def _no_lab(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, N
     """Unit tests see neither the caches nor the state of a lab that this machine may have."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("MESH_EXPANSION_VENV", raising=False)
         yield
 
 

@@ -42,7 +42,7 @@ def test_the_end_says_who_failed_and_what_to_run(done: CompletedProcess[str]) ->
     assert f"1 of {len(lab_state.hosts('k8s_nodes')) + 3} hosts failed, the others are done" in said
     assert f"- {FAILING}: role dnsmasq: Install the packages without starting dnsmasq: " in said
     assert trouble.ARCHIVES in said
-    assert f"ansible-playbook site.yml -l {FAILING}" in said
+    assert f"ansible-playbook mesh.expansion.site -l {FAILING}" in said
 
 
 def test_the_other_is_done_to_the_end(done: CompletedProcess[str], vm: Host, report: Path) -> None:

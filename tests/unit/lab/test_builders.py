@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import hashlib
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from lab import aptrepo, config, deps
 from lab.build import apt, golang, kubernetes, kubernetes_module, rootfs, store
+from lab.debian import RELEASES
 from lab.errors import LabError
 from lab.hosts import cgroups
 from lab.steps import Step, estimate, run_steps
@@ -112,6 +114,25 @@ def test_one_line_sources() -> None:
     (stanza,) = apt.from_one_line(text, "bookworm")
     assert "Suites: bookworm-security\n" in stanza
     assert "Signed-By: /k.gpg\n" in stanza
+
+
+def test_another_release_is_on_the_same_mirrors() -> None:
+    (stanza,) = apt.from_deb822(DEB822, "bookworm")
+    other = apt.of_release(stanza, "bookworm", "trixie")
+    assert other == stanza.replace("bookworm bookworm-updates", "trixie trixie-updates")
+    assert apt.of_release("URIs: http://bookworm.example\nSuites: bookworm-security\n", "bookworm", "bullseye") == (
+        "URIs: http://bookworm.example\nSuites: bullseye-security\n"
+    )
+
+
+@pytest.mark.parametrize("debian", RELEASES)
+def test_each_release_has_caches_of_its_own(monkeypatch: pytest.MonkeyPatch, debian: str) -> None:
+    shape = dataclasses.replace(config.default_shape(), debian=debian)
+    monkeypatch.setattr(config, "_used", shape)
+    assert rootfs.inputs()["release"] == RELEASES[debian].codename
+    key = store.key(rootfs.inputs())
+    monkeypatch.setattr(config, "_used", config.default_shape())
+    assert (store.key(rootfs.inputs()) == key) == (debian == config.default_shape().debian)
 
 
 def test_release_names_the_index_files(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from lab.errors import LabError
 from lab.shape import Shape, Value
 
 SITE = config.document()
-DEFAULT = Shape(vms=2, spare=1, nodes=3, directors=1, kubernetes="1.36.3", generation="citadel", proxy_mode="iptables")
+HOSTS = {"vms": 2, "spare": 1, "nodes": 3, "directors": 1, "debian": "12"}
+DEFAULT = Shape(**HOSTS, kubernetes="1.36.3", generation="citadel", proxy_mode="iptables")  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,7 @@ def test_contradictions_in_the_topology_are_refused() -> None:
         ({"spare": -1}, "^--spare -1: choose 0 to 1"),
         ({"vms": 1, "spare": 1}, "^--spare 1: choose 0 to 0; of 1 VMs"),
         ({"generation": "linkerd"}, "^GENERATION linkerd: choose one of citadel, istiod, both$"),
+        ({"debian": "10"}, "^--debian 10: choose one of 12, 13$"),
         ({"proxy_mode": "userspace"}, "^--kube-proxy-mode userspace: choose one of iptables, nftables, ipvs$"),
     ],
     ids=str,
@@ -96,6 +98,7 @@ def test_vms_may_be_added() -> None:
         ({"vms": 16, "directors": 2}, "--directors 1, not 2"),
         ({"kubernetes": "1.34.4"}, "--kubernetes 1.36.3, not 1.34.4"),
         ({"generation": "both"}, "GENERATION citadel, not both"),
+        ({"debian": "13"}, "--debian 12, not 13"),
         ({"proxy_mode": "nftables"}, "--kube-proxy-mode iptables, not nftables"),
     ],
     ids=str,

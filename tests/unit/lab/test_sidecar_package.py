@@ -112,3 +112,4 @@ def test_cache_key_depends_on_the_binary(tmp_path: Path) -> None:
     binary.write_bytes(b"two")
     assert build.inputs(binary)["envoy"] != first["envoy"]
     assert build.inputs(binary)["files"] == first["files"]
+    assert first["python"] == "3.11"

@@ -28,6 +28,8 @@ VERIFY = {
 }
 REQUIRE = {"ansible.builtin.assert": {"that": "__verify_rows == []", "fail_msg": "a row fails"}, "run_once": True}
 
+NEXT = "Next, when that is mended: ansible-playbook mesh.expansion.site"
+
 
 def tasks_of(role: str) -> list[dict[str, Any]]:
     if role == "dnsmasq":
@@ -90,10 +92,10 @@ def test_hosts_that_fail_are_left_out_and_named_at_the_end(collections: Path) ->
     assert title
     words = " ".join(end.partition("PLAY RECAP")[0].split())
     assert "3 of 6 hosts failed, the others are done" in words
-    assert "- web2: role dnsmasq: no room on web2 Next, when that is mended: ansible-playbook site.yml -l web2" in words
+    assert f"- web2: role dnsmasq: no room on web2 {NEXT} -l web2" in words
     assert re.search(r"- web3: role istio_sidecar: task Break: .*non-zero return code", words)
     assert "- web4: it could not be reached any more, or failed as shown above." in words
-    assert "Next: ansible-playbook site.yml -l web2,web3,web4" in words
+    assert "Next: ansible-playbook mesh.expansion.site -l web2,web3,web4" in words
 
 
 def test_a_run_in_which_all_vms_fail_says_what_to_run_too(collections: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_run_in_which_all_vms_fail_says_what_to_run_too(collections: Path) -> 
     assert done.returncode != 0
     assert failed(done.stdout) == {"web1"}
     end = " ".join(done.stdout.partition("PLAY RECAP")[0].split()[-40:])
-    assert "role dnsmasq: no room on web1 Next, when that is mended: ansible-playbook site.yml -l web1" in end
+    assert f"role dnsmasq: no room on web1 {NEXT} -l web1" in end
 
 
 def test_hosts_that_failed_are_named_also_when_a_row_fails(collections: Path) -> None:

@@ -122,7 +122,7 @@ def entry_finding(vm: Vm, found: t.Sequence[Mapping], backend: str) -> Finding:
     if not found:
         next_step = {
             AUTO: "istiod writes it when the VM's sidecar connects: look there at the unit istio and /var/log/istio",
-            ENTRIES: "run site.yml with the tag registration",
+            ENTRIES: "ansible-playbook mesh.expansion.site --tags registration writes it",
         }[backend]
         return Finding([f"no WorkloadEntry has the address {vm.address}; {next_step}"])
     problems, good = [], []

@@ -58,4 +58,5 @@ def _one(host: str, result: Mapping) -> t.Iterator[str]:
         has = ", ".join(own["synchronisation"]) or "none"
         yield f"synchronisation of connections on {host} is {has}, should be {wanted[0]}"
     if own["standby"]:
-        yield f"{host} is kept from holding the VIP: ansible-playbook failover.yml -e director_back={host}"
+        command = f"ansible-playbook mesh.expansion.failover -e director_back={host}"
+        yield f"{host} is kept from holding the VIP: {command}"

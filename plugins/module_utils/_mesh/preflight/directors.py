@@ -102,8 +102,8 @@ def _nobody(site: Site, seen: Looks) -> t.Iterator[str]:
     out = [name for name, one in own.items() if one["standby"]]
     if len(out) == len(own):
         yield (
-            f"mesh_vip: no director holds {site.vip}, all are kept out. Next: ansible-playbook failover.yml "
-            f"-e director_back={out[0]}"
+            f"mesh_vip: no director holds {site.vip}, all are kept out. "
+            f"Next: ansible-playbook mesh.expansion.failover -e director_back={out[0]}"
         )
     else:
         yield (

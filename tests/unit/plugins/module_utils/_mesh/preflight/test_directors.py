@@ -102,7 +102,7 @@ def test_nobody_holds_the_address() -> None:
     (found,) = findings(lvs1=one | running(False), lvs2=two | running(True))
     assert "no director holds 192.168.0.62, though keepalived runs on lvs1, lvs2" in found
     (found,) = findings(lvs1=one | running(True), lvs2=two | running(True))
-    assert found.endswith("all are kept out. Next: ansible-playbook failover.yml -e director_back=lvs1")
+    assert found.endswith("all are kept out. Next: ansible-playbook mesh.expansion.failover -e director_back=lvs1")
 
 
 def test_nobody_is_no_finding_where_a_run_makes_a_holder() -> None:
