@@ -61,6 +61,10 @@ OBJECT = _matching(rf"{_LABEL}(\.{_LABEL})*", "the name of an object: lower-case
 DATA_KEY = _matching(r"[-._A-Za-z0-9]{1,253}", "the key of a ConfigMap: letters, digits, '-', '_' and '.'")
 LABEL_VALUE = _matching(_VALUE, "a label's value: at most 63 letters, digits, '-', '_' and '.'")
 
+PEM = _matching(
+    r"\s*-----BEGIN CERTIFICATE-----\s[\s\S]+\s-----END CERTIFICATE-----\s*",
+    "certificates in PEM, with their first lines",
+)
 PATH = _matching(r"/[^\0\n]*", "an absolute path")
 FILE_NAME = _matching(r"[-._A-Za-z0-9]+\.prom", "the name of a file that ends in .prom, without a directory")
 URL_PATH = _matching(r"/[!-~]*", "a path that begins with '/' and has no space in it")

@@ -92,6 +92,7 @@ _KINDS = {
     "health_address": _options.ADDRESS,
     "health_dns_name": _options.DOMAIN,
     "health_path": _options.URL_PATH,
+    "health_roots": _options.PEM,
     "interface": _options.INTERFACE,
     "python": _options.PATH,
 }

@@ -23,7 +23,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("deb_package_info", "source"): LOOKED_FOR,
     ("istio_sidecar_look", "package"): LOOKED_FOR,
     ("preflight_look", "package"): LOOKED_FOR,
-    ("preflight_look", "vip"): "the site's variables are judged where the findings are made, all at once",
+    **{
+        ("preflight_look", name): "the site's variables are judged where the findings are made, all at once"
+        for name in ("vip", "health_address")
+    },
     ("istio_sidecar_apply", "upgraded_from"): "a version as dpkg says it, for state=reverted only",
     ("istio_mesh_config", "absent"): "any text can be a key of the mesh document",
     ("istio_orphans", "addresses"): "names of hosts are passed over",

@@ -29,7 +29,13 @@ def plays(name: str) -> list[dict[str, Any]]:
     return found
 
 
+# Of hosts that an earlier play has chosen from those that were required.
+CHOSEN = re.compile(r"\{\{ groups\['__\w+'\] \| default\(\[\]\) \}\}")
+
+
 def groups(hosts: str) -> set[str]:
+    if CHOSEN.fullmatch(hosts):
+        return set()
     required = REQUIRING.fullmatch(hosts)
     return set(re.findall(r"'(\w+)'", required[1])) if required else set(hosts.split(":"))
 
