@@ -37,7 +37,7 @@ options:
       - name: MESH_EXPANSION_PROGRESS_LONGEST
 requirements:
   - To be enabled, by C(callbacks_enabled = mesh.expansion.progress) in section C([defaults]) of C(ansible.cfg), or by
-    the environment variable E(ANSIBLE_CALLBACKS_ENABLED).
+    the environment variable C(ANSIBLE_CALLBACKS_ENABLED).
 """
 
 import time

@@ -25,7 +25,7 @@ FOUND = "test_found.py has what the filter says that it goes to"
 EXCEPTIONS = {
     "director_kubeconfig": NODES,
     "director_context": NODES,
-    "director_health_roots_namespace": "the API server is asked; without certificates from there the role refuses to go on",
+    "director_health_roots_namespace": "the API server is asked; the role refuses when it gives no certificates",
     "director_node": "one that is no node is refused by the first task of drain and undrain, with the nodes that are",
     "director_back": "one that is no director is refused before the address is moved",
     "istio_sidecar_package": "any text can be a path; one at which nothing is found is refused",
