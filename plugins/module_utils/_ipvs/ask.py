@@ -128,7 +128,10 @@ def _connected(question: Question, source: str, kind: int) -> socket.socket:
 @functools.lru_cache(maxsize=1)
 def context(roots: str) -> ssl.SSLContext:
     """For a server whose certificate is signed by one of the roots in this file."""
-    return ssl.create_default_context(cafile=roots)
+    found = ssl.create_default_context(cafile=roots)
+    # From Python 3.13 on the default refuses certificates without what RFC 5280 asks for; no client in a mesh does.
+    found.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return found
 
 
 def dns_query(number: int, name: str) -> bytes:

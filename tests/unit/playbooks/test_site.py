@@ -161,7 +161,10 @@ def test_a_move_that_fails_ends_the_run(collections: Path) -> None:
     done = run(collections, vms, "-e", '{"moving": ["web1", "web2"]}')
     assert done.returncode != 0
     said = " ".join(done.stdout.split())
-    assert "web1 has not moved to another registration. Break: non-zero return code No further VM was touched" in said
+    # Between them is what the module says, which is not the same in all versions of ansible-core.
+    assert "web1 has not moved to another registration. Break: " in said
+    assert "non-zero return code" in said
+    assert " No further VM was touched" in said
     assert MOVES.findall(done.stdout)[-1] == "undrain ['web1']"
 
 

@@ -13,6 +13,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 import typing as t
 
@@ -69,8 +70,9 @@ class Site:
     def __init__(self, folder: pathlib.Path, api: Api, module: str, options: dict[str, t.Any]) -> None:
         self.folder, self.module = folder, module
         self.options = {**options, "owner": ME, "group": MY_GROUP, "kubeconfig": str(folder / "kubeconfig")}
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
+        # Not in the folder: the path of a socket in it would be too long.
+        self._temporary = tempfile.TemporaryDirectory(prefix="site-")
+        self.temporary = pathlib.Path(self._temporary.name)
         (folder / "kubeconfig").write_text(
             yaml.safe_dump(
                 {

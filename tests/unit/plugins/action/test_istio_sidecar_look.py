@@ -13,6 +13,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import pytest
 import yaml
@@ -28,15 +29,21 @@ def run(folder: pathlib.Path, **options: object) -> str:
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
     variables = f"ansible_connection=local ansible_python_interpreter={sys.executable}"
     (folder / "hosts").write_text(f"vm1 {variables}\n")
-    environment = {
-        **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "build" / "collections"),
-        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
-        "ANSIBLE_REMOTE_TEMP": str(folder / "tmp"),
-        "ANSIBLE_NOCOLOR": "1",
-    }
     argv = ["ansible-playbook", "-vvv", "-i", str(folder / "hosts"), str(folder / "play.yml")]
-    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    # Not in the folder: the path of a socket in it would be too long.
+    with tempfile.TemporaryDirectory(prefix="site-") as temporary:
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "build" / "collections"),
+            "ANSIBLE_LOCAL_TEMP": temporary,
+            "ANSIBLE_REMOTE_TEMP": temporary,
+            # What a module was told is in its output; newer versions of ansible-core leave that out.
+            "ANSIBLE_INJECT_INVOCATION": "1",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        done = subprocess.run(
+            argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
     return done.stdout
 
 
