@@ -18,17 +18,21 @@ _RECAP = re.compile(r"^(\S+)\s+: ok=\d+ +changed=(\d+) +unreachable=(\d+) +faile
 def run(
     *arguments: str, inventory: Path | str = "inventory/lab", seconds: float = 900, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        _command(inventory, arguments),
-        cwd=ROOT,
-        env=_environment(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            _command(inventory, arguments),
+            cwd=ROOT,
+            env=_environment(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout or ""
+        raise AssertionError(f"ansible-playbook {' '.join(arguments)}: no end after {seconds:.0f} s\n{said[-4000:]}") from error
 
 
 def start(output: BinaryIO, *arguments: str, inventory: Path | str = "inventory/lab") -> subprocess.Popen[bytes]:
