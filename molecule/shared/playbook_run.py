@@ -32,7 +32,8 @@ def run(
         )
     except subprocess.TimeoutExpired as error:
         said = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout or ""
-        raise AssertionError(f"ansible-playbook {' '.join(arguments)}: no end after {seconds:.0f} s\n{said[-4000:]}") from error
+        what = f"ansible-playbook {' '.join(arguments)}: no end after {seconds:.0f} s"
+        raise AssertionError(f"{what}\n{said[-4000:]}") from error
 
 
 def start(output: BinaryIO, *arguments: str, inventory: Path | str = "inventory/lab") -> subprocess.Popen[bytes]:
