@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from lab import config, proc
+from lab.errors import LabError
 from lab.hosts import cgroups, network
 
 
@@ -119,5 +120,9 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def unmount_all() -> None:
     for point in mounts():
-        if proc.run(["umount", point], check=False).returncode != 0:
-            proc.run(["umount", "--lazy", point])
+        # One that is gone meanwhile was its pod's, whose last process has ended.
+        if proc.run(["umount", point], check=False).returncode != 0 and point in mounts():
+            proc.run(["umount", "--lazy", point], check=False)
+    left = mounts()
+    if left:
+        raise LabError(f"still mounted: {', '.join(left)}")
