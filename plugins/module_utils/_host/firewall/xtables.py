@@ -165,7 +165,7 @@ def _protocol(values: t.Sequence[str]) -> Test:
 
 
 def _mark(values: t.Sequence[str]) -> Test:
-    value, _, mask = values[0].partition("/")
+    value, _slash, mask = values[0].partition("/")
     try:
         return model.masked(int(mask or "0xffffffff", 16), int(value, 16))
     except ValueError:
