@@ -19,7 +19,7 @@ from lab.build import director, envoy, istio, kubernetes, rootfs, store, uml_shi
 from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import cgroups, leftovers, limits, network
-from lab.hosts.remote import keys_up, ssh
+from lab.hosts.remote import keys_up, lets_in, ssh
 from lab.istio import deploy as istiod
 from lab.istio import packages
 from lab.kube import nodes
@@ -280,7 +280,7 @@ def complete(state: dict[str, Any]) -> bool:
 
 
 def _answers(host: Host) -> bool:
-    return hosts.running(host) and ssh(host, ["true"], timeout=10, check=False).returncode == 0
+    return hosts.running(host) and lets_in(host)
 
 
 def status() -> dict[str, Any]:

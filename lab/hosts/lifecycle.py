@@ -8,7 +8,7 @@ from lab.config import Host
 from lab.errors import LabError
 from lab.hosts import nspawn, uml
 from lab.hosts.files import host_dir, host_rootfs, write_host_files
-from lab.hosts.remote import host_key, public_key, ssh
+from lab.hosts.remote import host_key, lets_in, public_key
 
 # A few seconds on a machine that does nothing else.
 BOOT_TIMEOUT = {"director": 240, "node": 120, "vm": 120}
@@ -53,7 +53,7 @@ def wait_ready(host: Host) -> None:
                 f"host {host.name} ended while it was starting; "
                 f"the end of its console:\n{proc.tail('host-' + host.name)}"
             )
-        return ssh(host, ["true"], timeout=10, check=False).returncode == 0
+        return lets_in(host)
 
     proc.wait_for(f"SSH to {host.name}", answers, BOOT_TIMEOUT[host.role])
 
