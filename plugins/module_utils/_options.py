@@ -83,3 +83,9 @@ def wrong(options: t.Mapping[str, t.Any], kinds: t.Mapping[str, Kind], where: st
             if value not in (None, "") and not kind.fits(value):
                 found.append(f"{where}{name} is {value!r}; it must be {kind.text}.")
     return found
+
+
+def refuse(module: t.Any, problems: t.Sequence[str]) -> None:
+    """End a module whose options cannot be used, before anything is done."""
+    if problems:
+        module.fail_json(msg=" ".join(problems))

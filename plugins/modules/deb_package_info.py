@@ -83,9 +83,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     module.exit_json(changed=False, **inspect(module.params["source"], module.params["timeout"]))
 
 

@@ -98,8 +98,7 @@ def main() -> None:
     wrong = _options.wrong(module.params, _KINDS)
     if not module.params["namespaces"]:
         wrong.append("namespaces is []; it must begin with that of the control plane.")
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, wrong)
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])
         # Whether it is there at all: one answer instead of the same reason for each kind of object.

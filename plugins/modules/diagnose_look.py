@@ -93,9 +93,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     limits = gather.Limits(module.params["lines"], module.params["size"] * 1024)
     found = gather.look(module.params["kinds"], limits)
     module.exit_json(changed=False, parts=found.parts, missing=found.missing)

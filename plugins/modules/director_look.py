@@ -146,21 +146,10 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import IpvsError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import work
 
-_KINDS = {
-    "health_address": _options.ADDRESS,
-    "health_dns_name": _options.DOMAIN,
-    "health_path": _options.URL_PATH,
-    "health_roots": _options.PEM,
-    "interface": _options.INTERFACE,
-    "python": _options.PATH,
-}
-
 
 def main() -> None:
     module = AnsibleModule(work.spec(), required_if=work.REQUIRED_IF, supports_check_mode=True)
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, work.KINDS))
     try:
         result = work.look_at(module.params)
     except (HostError, IpvsError) as exc:

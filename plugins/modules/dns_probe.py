@@ -111,8 +111,7 @@ def main() -> None:
     wrong = _options.wrong(module.params, _KINDS)
     for number, query in enumerate(module.params["queries"]):
         wrong += _options.wrong(query, QUERY_KINDS, f"queries[{number}]: ")
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, wrong)
     options = module.params
 
     def last_answer(item: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -180,9 +180,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     options = module.params
     try:
         found = read_report(

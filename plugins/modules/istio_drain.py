@@ -159,9 +159,7 @@ _KINDS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     params = module.params
     drained = params["state"] == "drained"
     written: list[str] = []

@@ -166,9 +166,7 @@ _KINDS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     if YAML_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
     written: list[str] = []

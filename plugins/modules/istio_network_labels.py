@@ -143,9 +143,7 @@ def main() -> None:
         required_if=[("state", "present", ("network",))],
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     written: list[str] = []
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])

@@ -403,9 +403,7 @@ _KINDS = {
 
 def main() -> None:
     module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     params = module.params
     written: list[str] = []
     left: dict[str, list[str]] = {}

@@ -349,9 +349,7 @@ def argument_spec() -> dict[str, t.Any]:
 
 def main() -> None:
     module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
-    wrong = _options.wrong(module.params["exposure"] or {}, {"vip": _options.ADDRESS}, "exposure: ")
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params["exposure"] or {}, {"vip": _options.ADDRESS}, "exposure: "))
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])
         asked = [module.params[name] for name in ("access", "objects", "documents", "exposure")]

@@ -271,9 +271,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     try:
         module.exit_json(changed=False, **look(**module.params))
     except HostError as exc:

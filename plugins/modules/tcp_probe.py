@@ -105,8 +105,7 @@ def main() -> None:
     for number, item in enumerate(module.params["targets"], 1):
         kinds = {"address": _options.ADDRESS, "ports": _options.PORT}
         wrong += _options.wrong(item, kinds, f"targets, entry {number}: ")
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, wrong)
     answering = asyncio.run(ask(module.params["targets"], module.params["timeout"]))
     module.exit_json(changed=False, answering=answering)
 

@@ -239,8 +239,7 @@ def main() -> None:
     wrong = _options.wrong(module.params, _KINDS)
     for name, kinds in _OF_OBJECTS.items():
         wrong += _options.wrong(module.params[name] or {}, kinds, f"{name}: ")
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, wrong)
     try:
         generations.generation(module.params["control_plane"])
         client = connect(module.params["kubeconfig"], module.params["context"])

@@ -199,9 +199,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     try:
         found = check(module.params)
     except (HostError, MeshError) as exc:

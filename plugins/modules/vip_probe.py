@@ -93,9 +93,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     count, wait = module.params["count"], module.params["wait"]
     try:
         address = ipaddress.IPv4Address(module.params["address"])

@@ -113,9 +113,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wrong = _options.wrong(module.params, _KINDS)
-    if wrong:
-        module.fail_json(msg=" ".join(wrong))
+    _options.refuse(module, _options.wrong(module.params, _KINDS))
     params = module.params
     ports = {*params["ports"], *params["captured"]}
     timeout = 0 if module.check_mode else params["timeout"]

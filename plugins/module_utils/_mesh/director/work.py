@@ -57,6 +57,15 @@ def spec() -> dict[str, t.Any]:
     }
 
 
+# What fits these options, for both modules.
+KINDS = {
+    "health_address": _options.ADDRESS,
+    "health_dns_name": _options.DOMAIN,
+    "health_path": _options.URL_PATH,
+    "health_roots": _options.PEM,
+    "interface": _options.INTERFACE,
+    "python": _options.PATH,
+}
 # For AnsibleModule.
 REQUIRED_IF = [("state", model.DRAINED, ["node"]), ("state", model.UNDRAINED, ["node"])]
 
