@@ -76,6 +76,11 @@ class ActionModule(ActionBase):
         decision = ident.plan(
             actual, wanted, expected, now, (options["owner"], options["group"]), options["min_validity"]
         )
+        if decision.files:
+            try:
+                ident.prove_key(identity, where)
+            except ident.IdentityError as exc:
+                raise AnsibleActionFail(f"Cannot use the identity of {expected}: {exc}") from None
         if decision.action != "keep" and not self._task.check_mode:
             self._write(options, decision, identity, actual["python"])
 

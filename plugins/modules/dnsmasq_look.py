@@ -77,28 +77,10 @@ joined:
   type: bool
 """
 
-import typing as t
-
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns import settings, work
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
-
-
-def answer(options: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
-    """What the module returns."""
-    if options["state"] == "absent":
-        leaving = work.would_leave(options["packages"])
-        shown = {"surplus_packages": list(leaving.packages)}
-        return {"changed": False, "operations": list(leaving.texts), "joined": leaving.joined, **shown}
-    joining = work.would_join(settings.parse(options), remember=options["remember"] and not check)
-    return {
-        "changed": joining.remembered and not joining.joined,
-        "operations": list(joining.texts),
-        "joined": joining.joined,
-        "missing_packages": list(joining.packages),
-        "upstreams": list(joining.upstreams),
-    }
 
 
 def main() -> None:
@@ -108,7 +90,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        shown = answer(module.params, module.check_mode)
+        shown = work.report(module.params, module.check_mode)
     except (HostError, MeshError) as exc:
         module.fail_json(msg=f"Cannot plan the resolver of this host: {exc}")
     module.exit_json(**shown)

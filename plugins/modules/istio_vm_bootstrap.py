@@ -261,6 +261,10 @@ token:
         a new one, or would be in check mode.
       type: str
       returned: success
+    attributes:
+      description: Whether the token on the VM gets its owner and mode back, or would in check mode.
+      type: bool
+      returned: success
     expires:
       description: Until when the token is good that this run has requested.
       type: str

@@ -51,6 +51,12 @@ options:
     description: The control node's time, in seconds since 1970, which the host's own is compared with; 0 compares none.
     type: float
     default: 0
+  resolver:
+    description: What M(mesh.expansion.dnsmasq_look) takes, for a VM; then it is looked at as by that module.
+    type: dict
+  sidecar:
+    description: What M(mesh.expansion.istio_sidecar_look) takes, for a VM; then it is looked at as by that module.
+    type: dict
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
 requirements:
@@ -123,6 +129,14 @@ probe:
   returned: for a director, with an IPv4 O(vip)
   type: dict
   sample: {interface: eth0, held: false, answered_by: [], error: "", hardware: "52:54:00:12:34:56", adverts: []}
+resolver:
+  description: What M(mesh.expansion.dnsmasq_look) would return. Missing where it would fail.
+  returned: for a VM, as root, with O(resolver)
+  type: dict
+sidecar:
+  description: What M(mesh.expansion.istio_sidecar_look) would return. Missing where it would fail.
+  returned: for a VM, as root, with O(sidecar)
+  type: dict
 asking:
   description: The address that services are asked from as it was given, the interface that O(vip) belongs on, all of
     the host's addresses with interface and prefix length, who else answers for that address, and whether the kernel
@@ -170,6 +184,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host import (
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._host.firewall import look as firewall
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import standing
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import roles
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 
 SECONDS = 20
@@ -225,6 +241,16 @@ def installed() -> str:
         return ""
 
 
+def of_role(
+    options: t.Mapping[str, t.Any] | None, look: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any]]
+) -> dict[str, t.Any] | None:
+    """What a role would see; None where it cannot look, which it says by itself when its turn comes."""
+    try:
+        return look(options) if options else None
+    except (HostError, MeshError, OSError):
+        return None
+
+
 def look(
     kinds: t.Sequence[str],
     vip: str,
@@ -234,6 +260,8 @@ def look(
     now: float = 0,
     end_to_end: bool = False,
     health_address: str = "",
+    resolver: t.Mapping[str, t.Any] | None = None,
+    sidecar: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     # At first, before anything takes its time.
     seen: dict[str, t.Any] = {"clock": round(time.time() - now, 1) if now else None, "system": system.facts()}
@@ -249,6 +277,9 @@ def look(
         seen["installed"] = "" if allow_downgrade else installed()
     if "vm" in kinds and package:
         seen["package"] = {"source": package, **deb_source.inspect(package, SECONDS)}
+    if "vm" in kinds and seen["root"]:
+        seen["resolver"] = of_role(resolver, roles.resolver)
+        seen["sidecar"] = of_role(sidecar, roles.sidecar)
     return {name: value for name, value in seen.items() if value is not None}
 
 
@@ -268,6 +299,8 @@ def main() -> None:
             "now": {"type": "float", "default": 0},
             "end_to_end": {"type": "bool", "default": False},
             "health_address": {"type": "str", "default": ""},
+            "resolver": {"type": "dict"},
+            "sidecar": {"type": "dict"},
         },
         supports_check_mode=True,
     )

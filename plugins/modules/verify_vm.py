@@ -111,7 +111,6 @@ bootstrap:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import control_plane
@@ -122,16 +121,9 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns import se
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.model import DNSMASQ
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import files
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.options import of_module
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings, argument_spec
-
-
-def _parsed(name: str, spec: dict[str, t.Any], given: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The options of another module, as that module would get them."""
-    found = ArgumentSpecValidator(spec).validate(given)
-    if found.error_messages:
-        raise MeshError(f"{name}: {'; '.join(found.error_messages)}. Give it what the role's module takes.")
-    return found.validated_parameters
 
 
 def _resolver(params: t.Mapping[str, t.Any]) -> dns.Settings | None:
@@ -139,7 +131,7 @@ def _resolver(params: t.Mapping[str, t.Any]) -> dns.Settings | None:
         return None
     if params["resolver"] is None:
         raise MeshError("resolver is not given: with dns_mode dnsmasq, give what mesh.expansion.dnsmasq_look takes.")
-    return dns.parse(_parsed("resolver", dns.OPTIONS, params["resolver"]))
+    return dns.parse(of_module("resolver", dns.OPTIONS, params["resolver"]))
 
 
 def _with_secret(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, t.Any]:
@@ -170,7 +162,7 @@ def _with_token(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, t
 
 
 def check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    sidecar = Settings.from_options(_parsed("sidecar", argument_spec(), params["sidecar"]))
+    sidecar = Settings.from_options(of_module("sidecar", argument_spec(), params["sidecar"]))
     found = (_with_token if sidecar.layout.bootstrapped else _with_secret)(params, sidecar)
     checks = {name: finding.as_dict() for name, finding in found.pop("checks").items()}
     return {"checks": checks, **found, "identity": files.inspect(layout.CERTS), "proxy": proxy.look()}

@@ -8,6 +8,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .errors import MeshError
+
 
 def given(cls: t.Any, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The fields that the options give; the others have the dataclass's own defaults."""
@@ -18,6 +22,14 @@ def given(cls: t.Any, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _plain(value: t.Any) -> t.Any:
     """Without what Ansible's own kind of text carries along."""
     return str(value) if isinstance(value, str) else value
+
+
+def of_module(name: str, spec: dict[str, t.Any], options: t.Mapping[str, t.Any], **rules: t.Any) -> dict[str, t.Any]:
+    """The options of another module, given as one option C(name), as that module would get them."""
+    found = ArgumentSpecValidator(spec, **rules).validate(dict(options))
+    if found.error_messages:
+        raise MeshError(f"{name}: {'; '.join(found.error_messages)}. Give it what the role's module takes.")
+    return found.validated_parameters
 
 
 def unknown(mapping: t.Mapping[str, t.Any], known: t.Sequence[str]) -> list[str]:

@@ -28,6 +28,12 @@ VERIFY = {
 }
 REQUIRE = {"ansible.builtin.assert": {"that": "__verify_rows == []", "fail_msg": "a row fails"}, "run_once": True}
 
+FACT = "ansible.builtin.set_fact"
+# A VM on which a run has nothing to do, as preflight sees it.
+SETTLED = {
+    "resolver": {"operations": [], "missing_packages": [], "joined": True},
+    "sidecar": {"operations": [], "joined": True, "former": False, "package": {"fetch": False, "install": False}},
+}
 NEXT = "Next, when that is mended: ansible-playbook mesh.expansion.site"
 
 
@@ -37,6 +43,8 @@ def tasks_of(role: str) -> list[dict[str, Any]]:
         return [SAY, {"block": [{"ansible.builtin.ping": {}}, BROKEN], "rescue": [REFUSED]}]
     if role == "director":
         return [{"ansible.builtin.ping": {}}, SAY]
+    if role == "preflight":
+        return [SAY, {FACT: {"__preflight_look": "{{ look | default({}) }}"}}]
     return [SAY, BROKEN] if role == "istio_sidecar" else [SAY]
 
 
@@ -49,13 +57,23 @@ def collections(root: Path, tmp_path: Path) -> Path:
     for name in ("site", "preflight"):
         shutil.copy(root / f"playbooks/{name}.yml", place / "playbooks")
     (place / "plugins/filter").mkdir(parents=True)
-    shutil.copy(root / "plugins/filter/mesh_hosts.py", place / "plugins/filter")
+    for name in ("mesh_hosts", "preflight_unsettled"):
+        shutil.copy(root / f"plugins/filter/{name}.py", place / "plugins/filter")
+    (place / "plugins/module_utils").symlink_to(root / "plugins/module_utils")
     (place / "playbooks/verify.yml").write_text(yaml.safe_dump([VERIFY]))
     for role in ROLES:
         (place / "roles" / role / "tasks").mkdir(parents=True)
         (place / "roles" / role / "tasks/main.yml").write_text(yaml.safe_dump(tasks_of(role)))
     (place / "roles/verify/tasks").mkdir(parents=True)
     (place / "roles/verify/tasks/require.yml").write_text(yaml.safe_dump([REQUIRE]))
+    options = {"ansible.builtin.debug": {"msg": "options of {{ inventory_hostname }}"}}
+    (place / "roles/istio_sidecar/tasks/options.yml").write_text(yaml.safe_dump([options]))
+    (place / "roles/istio_sidecar/defaults").mkdir()
+    (place / "roles/istio_sidecar/defaults/main.yml").write_text("istio_sidecar_identity: secret\n")
+    compared = {"__verify_identity": {"action": "{{ identity | default('keep') }}"}}
+    (place / "roles/verify/tasks/identity_secret.yml").write_text(
+        yaml.safe_dump([{"ansible.builtin.debug": {"msg": "seen {{ __verify_vm.joined }}"}}, SAY, {FACT: compared}])
+    )
     prepare = {"name": "Say who", "ansible.builtin.debug": {"msg": "prepared {{ ansible_play_hosts }}"}}
     found = {"ansible.builtin.set_fact": {"__registration_prepare": {"moving": "{{ moving | default([]) }}"}}}
     (place / "roles/registration/tasks/prepare.yml").write_text(yaml.safe_dump([prepare, found]))
@@ -180,3 +198,35 @@ def test_a_group_without_hosts_ends_the_run(collections: Path) -> None:
     done = run(collections, {}, "-l", "lvs1")
     assert done.returncode != 0
     assert "The group 'vms' of the inventory has no hosts" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_vms_where_nothing_is_to_be_done_are_not_touched(collections: Path) -> None:
+    other = {**SETTLED, "resolver": {**SETTLED["resolver"], "operations": ["write /etc/hosts"]}}
+    vms = {
+        "web1": {"look": SETTLED},
+        "web2": {"look": other},
+        "web3": {"look": SETTLED, "identity": "deliver"},
+        "web4": {},
+    }
+    done = run(collections, vms)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "dnsmasq on ['web2', 'web4']" in done.stdout
+    assert "verify on ['web1', 'web3']" in done.stdout
+    assert "istio_sidecar on ['web2', 'web3', 'web4']" in done.stdout
+    assert "judged ['web1', 'web2', 'web3', 'web4']" in done.stdout
+
+
+def test_where_no_vm_needs_anything_no_role_runs_on_one(collections: Path) -> None:
+    done = run(collections, {"web1": {"look": SETTLED}, "web2": {"look": SETTLED}})
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "dnsmasq on" not in done.stdout
+    assert "istio_sidecar on" not in done.stdout
+    for said in ("seen True", "registration on ['web1', 'web2']", "judged ['web1', 'web2']"):
+        assert said in done.stdout
+
+
+def test_without_a_preflight_every_vm_is_looked_at(collections: Path) -> None:
+    done = run(collections, {"web1": {"look": SETTLED}}, "--tags", "vm")
+    assert done.returncode == 0, done.stdout[-3000:]
+    for role in ("dnsmasq", "istio_sidecar"):
+        assert f"{role} on ['web1']" in done.stdout

@@ -27,7 +27,11 @@ def of(
         "changed": document.changes(decision, options),
         "files": [{"path": file.path, **file.wanted.as_dict()} for file in decision.files],
         "outdated": [file.path for file in decision.outdated],
-        "token": {"action": decision.token, **({"expires": expires} if expires else {})},
+        "token": {
+            "action": decision.token,
+            "attributes": decision.token_attributes,
+            **({"expires": expires} if expires else {}),
+        },
         "removed": list(decision.remove),
         "reasons": list(decision.reasons),
         "certificate": summary.as_dict() if summary else {},
@@ -40,7 +44,7 @@ def of(
 
 def without_group(reason: str) -> Json:
     """In check mode, of a VM whose group a run would have made by now: what it will hold is not known."""
-    return {"changed": True, "files": [], "outdated": [], "token": {"action": plan.REQUEST}, "reasons": [reason]}
+    return {"changed": True, "files": [], "outdated": [], "token": {"action": plan.REQUEST, "attributes": False}, "reasons": [reason]}
 
 
 def _file_diff(file: File) -> Json:

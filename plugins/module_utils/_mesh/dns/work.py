@@ -15,7 +15,7 @@ from ..._host.errors import HostError
 from ..._host.paths import PathState
 from . import files, former, plan
 from .look import Seen, look
-from .settings import Settings
+from .settings import Settings, parse
 
 After = t.Optional[t.Callable[[Operation], None]]
 _CUT = "put back what a run that was cut has changed"
@@ -36,6 +36,22 @@ class Outcome:
     packages: t.Sequence[str] = ()
     # Whether the host still remembers how it was.
     remembered: bool = False
+
+
+def report(options: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
+    """What the module dnsmasq_look returns."""
+    if options["state"] == "absent":
+        leaving = would_leave(options["packages"])
+        shown = {"surplus_packages": list(leaving.packages)}
+        return {"changed": False, "operations": list(leaving.texts), "joined": leaving.joined, **shown}
+    joining = would_join(parse(options), remember=options["remember"] and not check)
+    return {
+        "changed": joining.remembered and not joining.joined,
+        "operations": list(joining.texts),
+        "joined": joining.joined,
+        "missing_packages": list(joining.packages),
+        "upstreams": list(joining.upstreams),
+    }
 
 
 def would_join(settings: Settings, remember: bool = False) -> Outcome:

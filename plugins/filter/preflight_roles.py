@@ -1,0 +1,57 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: preflight_roles
+short_description: What the roles of a VM would tell their modules
+author: mesh.expansion contributors (@mesh-expansion)
+version_added: "1.1.0"
+description:
+  - Makes the options O(mesh.expansion.preflight_look#module:resolver) and
+    O(mesh.expansion.preflight_look#module:sidecar) out of the variables of the roles
+    P(mesh.expansion.dnsmasq#role) and P(mesh.expansion.istio_sidecar#role), so that one look at a VM is enough where
+    nothing is to be done.
+  - What cannot be made of the variables is left out and is no error here, since preflight reports everything at once.
+options:
+  _input:
+    description: Name of the host in the inventory, as a rule V(inventory_hostname).
+    type: string
+    required: true
+"""
+
+EXAMPLES = r"""
+---
+- name: Show what the roles of this VM are told
+  ansible.builtin.debug:
+    msg: "{{ inventory_hostname | mesh.expansion.preflight_roles }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The options V(resolver) and V(sidecar), as far as they can be made; none for a host that is no VM.
+  type: dictionary
+"""
+
+import typing as t
+
+from jinja2 import pass_context
+
+
+@pass_context
+def preflight_roles(context: t.Any, host: str) -> dict[str, dict[str, t.Any]]:
+    # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
+    from ansible_collections.mesh.expansion.plugins.plugin_utils import _vm_roles
+
+    if host not in (context.resolve_or_missing("groups").get("vms") or []):
+        return {}
+    return _vm_roles.options(context)
+
+
+class FilterModule:
+    """Filter of the collection."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"preflight_roles": preflight_roles}

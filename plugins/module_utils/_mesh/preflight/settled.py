@@ -1,0 +1,40 @@
+# Copyright (c) 2026, mesh.expansion contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a VM's roles have something to do, by what was seen of it. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..bootstrap import plan
+
+Seen = t.Mapping[str, t.Any]
+
+
+def unsettled_resolver(seen: t.Optional[Seen]) -> bool:
+    """Whether the role dnsmasq has something to do; also where it was not looked at."""
+    if not seen or seen["operations"]:
+        return True
+    absent = "surplus_packages" in seen
+    return bool(seen["surplus_packages"]) if absent else bool(seen["missing_packages"]) or not seen["joined"]
+
+
+def unsettled_sidecar(seen: t.Optional[Seen], identity: t.Optional[Seen]) -> bool:
+    """Whether the role istio_sidecar has something to do; also where it was not looked at. The identity counts as far
+    as it was compared."""
+    if not seen or seen["operations"] or not seen["joined"] or seen["former"]:
+        return True
+    package = seen["package"]
+    return bool(package["fetch"] or package["install"]) or (identity is not None and _unsettled_identity(identity))
+
+
+def _unsettled_identity(compared: Seen) -> bool:
+    """By what istio_vm_certs or istio_vm_bootstrap would do."""
+    if compared.get("failed") or compared.get("unreachable"):
+        return True
+    if "token" in compared:
+        token = compared["token"]
+        kept = token["action"] == plan.NONE and not token["attributes"]
+        return not kept or bool(compared["outdated"] or compared.get("removed"))
+    return bool(compared.get("action") != "keep")
