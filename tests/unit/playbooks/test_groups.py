@@ -33,9 +33,15 @@ def plays(name: str) -> list[dict[str, Any]]:
 CHOSEN = re.compile(r"\{\{ groups\['__\w+'\] \| default\(\[\]\) \}\}")
 
 
+# Of a group those that an earlier play has told something of.
+AMONG = re.compile(r"groups\['(\w+)'\] \| default\(\[\]\)")
+
+
 def groups(hosts: str) -> set[str]:
     if CHOSEN.fullmatch(hosts):
         return set()
+    if AMONG.search(hosts):
+        return set(AMONG.findall(hosts))
     required = REQUIRING.fullmatch(hosts)
     return set(re.findall(r"'(\w+)'", required[1])) if required else set(hosts.split(":"))
 

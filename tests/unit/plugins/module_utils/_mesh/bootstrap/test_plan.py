@@ -235,7 +235,7 @@ def test_report_has_the_files_as_values_and_no_certificate_text_in_the_diff() ->
     shown = json.loads(json.dumps(report.of(found, istiod.options(), istiod.control_plane(), vm, "2027")))
     assert [PathState.from_dict(item) for item in shown["files"]] == [file.wanted for file in found.files]
     assert shown["changed"] is True
-    assert shown["token"] == {"action": "request", "expires": "2027"}
+    assert shown["token"] == {"action": "request", "attributes": False, "expires": "2027"}
     assert (shown["host"], shown["certificate"]) == ("istiod.istio-system.svc", {})
     diff = {item["after_header"]: item["after"] for item in shown["diff"]}
     assert "-----BEGIN" not in json.dumps(shown["diff"])
