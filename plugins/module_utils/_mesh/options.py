@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from .errors import MeshError
 
 
@@ -26,6 +24,9 @@ def _plain(value: t.Any) -> t.Any:
 
 def of_module(name: str, spec: dict[str, t.Any], options: t.Mapping[str, t.Any], **rules: t.Any) -> dict[str, t.Any]:
     """The options of another module, given as one option C(name), as that module would get them."""
+    # Here, since most who import this have a module of Ansible that does it.
+    from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
     found = ArgumentSpecValidator(spec, **rules).validate(dict(options))
     if found.error_messages:
         raise MeshError(f"{name}: {'; '.join(found.error_messages)}. Give it what the role's module takes.")
