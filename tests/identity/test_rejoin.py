@@ -10,6 +10,7 @@ import pytest
 from conftest import LIFETIME
 from ground import on, playbook
 
+from lab import config
 from lab.config import Host
 from tests.live import eventually
 
@@ -42,7 +43,10 @@ def test_what_ends_is_told_to_prometheus_when_that_is_asked_for(vm: Host) -> Non
     said = playbook("playbooks/verify.yml", *TTL, *given)
     assert said.returncode != 0
     assert f"there is no directory {TEXTFILES}" in " ".join(said.stdout.split())
-    on(vm, f"install -d {TEXTFILES}")
+    # The director tells what it forwards.
+    hosts = [vm, *config.topology().with_role("director")]
+    for host in hosts:
+        on(host, f"install -d {TEXTFILES}")
     try:
         done = playbook("playbooks/verify.yml", *TTL, *given)
         assert done.returncode == 0, done.stdout[-4000:]
@@ -55,7 +59,8 @@ def test_what_ends_is_told_to_prometheus_when_that_is_asked_for(vm: Host) -> Non
             "root",
         }
     finally:
-        on(vm, f"rm -r {TEXTFILES}; rmdir --ignore-fail-on-non-empty /var/lib/prometheus || true")
+        for host in hosts:
+            on(host, f"rm -r {TEXTFILES}; rmdir --ignore-fail-on-non-empty /var/lib/prometheus || true")
 
 
 def test_it_does_not_come_back_by_itself(vm: Host, tmp_path: Path) -> None:
