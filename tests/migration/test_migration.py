@@ -83,10 +83,13 @@ def of_before(name: str) -> str:
 
 
 def lost(books: Playbooks, report: Path) -> list[Json]:
-    """The rows of the former generation that do not hold on a VM."""
+    """The rows of the former generation that do not hold for a VM. Its Service was made for both generations by then,
+    which the former one alone calls a difference (R15)."""
     ok, said = books.run("playbooks/verify.yml", verify_report=str(report), verify_require=False)
     assert ok, said[-4000:]
-    return [row for row in json.loads(report.read_text()) if row["host"] in VMS and row["state"] != "ok"]
+    rows = [row for row in json.loads(report.read_text()) if row["host"] in VMS]
+    assert {row["row"] for row in rows} >= {"R13", "R15", "R19"}
+    return [row for row in rows if row["state"] != "ok" and row["row"] != "R15"]
 
 
 def works(name: str) -> bool:
