@@ -10,8 +10,7 @@ short_description: What the roles of a VM would tell their modules
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.1.0"
 description:
-  - Makes the options O(mesh.expansion.preflight_look#module:resolver) and
-    O(mesh.expansion.preflight_look#module:sidecar) out of the variables of the roles
+  - Makes the option O(mesh.expansion.preflight_look#module:roles) out of the variables of the roles
     P(mesh.expansion.dnsmasq#role) and P(mesh.expansion.istio_sidecar#role), so that one look at a VM is enough where
     nothing is to be done.
   - What cannot be made of the variables is left out and is no error here, since preflight reports everything at once.
@@ -31,7 +30,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The options V(resolver) and V(sidecar), as far as they can be made; none for a host that is no VM.
+  description: V(resolver) and V(sidecar), as far as they can be made; none for a host that is no VM.
   type: dictionary
 """
 

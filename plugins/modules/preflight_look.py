@@ -51,12 +51,18 @@ options:
     description: The control node's time, in seconds since 1970, which the host's own is compared with; 0 compares none.
     type: float
     default: 0
-  resolver:
-    description: What M(mesh.expansion.dnsmasq_look) takes, for a VM; then it is looked at as by that module.
+  roles:
+    description: What the roles of a VM would tell their modules, as P(mesh.expansion.preflight_roles#filter) returns
+      it; a VM is looked at as by these modules.
     type: dict
-  sidecar:
-    description: What M(mesh.expansion.istio_sidecar_look) takes, for a VM; then it is looked at as by that module.
-    type: dict
+    default: {}
+    suboptions:
+      resolver:
+        description: What M(mesh.expansion.dnsmasq_look) takes.
+        type: dict
+      sidecar:
+        description: What M(mesh.expansion.istio_sidecar_look) takes.
+        type: dict
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
 requirements:
@@ -131,11 +137,11 @@ probe:
   sample: {interface: eth0, held: false, answered_by: [], error: "", hardware: "52:54:00:12:34:56", adverts: []}
 resolver:
   description: What M(mesh.expansion.dnsmasq_look) would return. Missing where it would fail.
-  returned: for a VM, as root, with O(resolver)
+  returned: for a VM, as root, with O(roles.resolver)
   type: dict
 sidecar:
   description: What M(mesh.expansion.istio_sidecar_look) would return. Missing where it would fail.
-  returned: for a VM, as root, with O(sidecar)
+  returned: for a VM, as root, with O(roles.sidecar)
   type: dict
 asking:
   description: The address that services are asked from as it was given, the interface that O(vip) belongs on, all of
@@ -183,9 +189,8 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host import (
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._host.firewall import look as firewall
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import standing
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import roles
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import vm_roles
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 
 SECONDS = 20
@@ -251,6 +256,11 @@ def of_role(
         return None
 
 
+def kept(sidecar: t.Mapping[str, t.Any] | None) -> str:
+    """The file of the package where this host has it already, so that nobody needs to be asked for it."""
+    return "" if not sidecar or sidecar["package"]["fetch"] else str(sidecar["package"]["file"])
+
+
 def look(
     kinds: t.Sequence[str],
     vip: str,
@@ -260,8 +270,7 @@ def look(
     now: float = 0,
     end_to_end: bool = False,
     health_address: str = "",
-    resolver: t.Mapping[str, t.Any] | None = None,
-    sidecar: t.Mapping[str, t.Any] | None = None,
+    roles: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     # At first, before anything takes its time.
     seen: dict[str, t.Any] = {"clock": round(time.time() - now, 1) if now else None, "system": system.facts()}
@@ -269,17 +278,21 @@ def look(
     if seen["root"]:
         seen["packet_filter"] = firewall.look(traffic)
     if "director" in kinds and seen["root"]:
+        # Here, since to load it takes a VM a tenth of a second.
+        from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import standing
+
         seen.update(ip_vs=system.ip_vs(), probe=probe(vip), keepalived=standing.look())
         seen["asking"] = asking(vip, health_address) if end_to_end else None
     if "node" in kinds:
         seen.update(arp=system.arp_settings(), external_ips=system.external_ips())
     if "vm" in kinds:
         seen["installed"] = "" if allow_downgrade else installed()
-    if "vm" in kinds and package:
-        seen["package"] = {"source": package, **deb_source.inspect(package, SECONDS)}
     if "vm" in kinds and seen["root"]:
-        seen["resolver"] = of_role(resolver, roles.resolver)
-        seen["sidecar"] = of_role(sidecar, roles.sidecar)
+        told = roles or {}
+        seen["resolver"] = of_role(told.get("resolver"), vm_roles.resolver)
+        seen["sidecar"] = of_role(told.get("sidecar"), vm_roles.sidecar)
+    if "vm" in kinds and package:
+        seen["package"] = {"source": package, **deb_source.inspect(kept(seen.get("sidecar")) or package, SECONDS)}
     return {name: value for name, value in seen.items() if value is not None}
 
 
@@ -299,8 +312,11 @@ def main() -> None:
             "now": {"type": "float", "default": 0},
             "end_to_end": {"type": "bool", "default": False},
             "health_address": {"type": "str", "default": ""},
-            "resolver": {"type": "dict"},
-            "sidecar": {"type": "dict"},
+            "roles": {
+                "type": "dict",
+                "default": {},
+                "options": {"resolver": {"type": "dict"}, "sidecar": {"type": "dict"}},
+            },
         },
         supports_check_mode=True,
     )
