@@ -19,6 +19,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import (
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import standing
 from ansible_collections.mesh.expansion.plugins.modules import kube_access_info, preflight_look
 
 from tests.unit.plugins.fake_kube import FakeKube
@@ -143,11 +144,35 @@ def test_without_root_a_director_is_not_probed(monkeypatch, uid, user):
     monkeypatch.setattr(preflight_look.system, "facts", dict)
     monkeypatch.setattr(preflight_look.system.os, "geteuid", lambda: uid)
     monkeypatch.setattr(preflight_look.system, "ip_vs", told)
-    monkeypatch.setattr(preflight_look.standing, "look", told)
+    monkeypatch.setattr(standing, "look", told)
     seen = preflight_look.look(["director"], "", "", False)
     assert (seen["user"], seen["root"]) == (user, uid == 0)
     probed = {"ip_vs", "keepalived", "packet_filter"}
     assert probed & set(seen) == (set() if uid else probed)
+
+
+def test_a_vm_is_looked_at_for_its_roles(monkeypatch):
+    """A role that cannot look says by itself why, when its turn comes."""
+
+    def broken(_told):
+        raise HostError("no such thing")
+
+    read = []
+    monkeypatch.setattr(preflight_look.system, "facts", dict)
+    monkeypatch.setattr(preflight_look.system.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(preflight_look, "installed", str)
+    monkeypatch.setattr(preflight_look.deb_source, "inspect", lambda source, _timeout: read.append(source) or {})
+    monkeypatch.setattr(preflight_look.vm_roles, "resolver", lambda told: {"told": told})
+    url = "https://downloads.example.com/istio-sidecar.deb"
+    for package, source in [({"fetch": False, "file": "/var/cache/x.deb"}, "/var/cache/x.deb"), ({"fetch": True}, url)]:
+        monkeypatch.setattr(preflight_look.vm_roles, "sidecar", lambda _told, found=package: {"package": found})
+        seen = preflight_look.look(["vm"], "", url, False, roles={"resolver": {"vip": VIP}, "sidecar": {"vip": VIP}})
+        assert (seen["resolver"], seen["sidecar"]) == ({"told": {"vip": VIP}}, {"package": package})
+        assert (seen["package"]["source"], read[-1]) == (url, source)
+    monkeypatch.setattr(preflight_look.vm_roles, "sidecar", broken)
+    seen = preflight_look.look(["vm"], "", url, False, roles={"sidecar": {"vip": VIP}})
+    assert (set(seen) & {"resolver", "sidecar"}, read[-1]) == (set(), url)
+    assert "sidecar" not in preflight_look.look(["vm"], "", "", False)
 
 
 METRICS = """\
