@@ -44,7 +44,13 @@ def of(
 
 def without_group(reason: str) -> Json:
     """In check mode, of a VM whose group a run would have made by now: what it will hold is not known."""
-    return {"changed": True, "files": [], "outdated": [], "token": {"action": plan.REQUEST, "attributes": False}, "reasons": [reason]}
+    return {
+        "changed": True,
+        "files": [],
+        "outdated": [],
+        "token": {"action": plan.REQUEST, "attributes": False},
+        "reasons": [reason],
+    }
 
 
 def _file_diff(file: File) -> Json:

@@ -12,7 +12,7 @@ from ..bootstrap import plan
 Seen = t.Mapping[str, t.Any]
 
 
-def unsettled_resolver(seen: t.Optional[Seen]) -> bool:
+def unsettled_resolver(seen: Seen | None) -> bool:
     """Whether the role dnsmasq has something to do; also where it was not looked at."""
     if not seen or seen["operations"]:
         return True
@@ -20,7 +20,7 @@ def unsettled_resolver(seen: t.Optional[Seen]) -> bool:
     return bool(seen["surplus_packages"]) if absent else bool(seen["missing_packages"]) or not seen["joined"]
 
 
-def unsettled_sidecar(seen: t.Optional[Seen], identity: t.Optional[Seen]) -> bool:
+def unsettled_sidecar(seen: Seen | None, identity: Seen | None) -> bool:
     """Whether the role istio_sidecar has something to do; also where it was not looked at. The identity counts as far
     as it was compared."""
     if not seen or seen["operations"] or not seen["joined"] or seen["former"]:

@@ -77,7 +77,7 @@ def test_the_hosts_of_a_play() -> None:
         "web2": {"__preflight_look": {"resolver": {**RESOLVER, "joined": False}, "sidecar": SIDECAR}},
         "web3": {"__preflight_look": {"resolver": LEFT}},
         "web4": {},
-        "web5": {"__preflight_look": {"resolver": LEFT, "sidecar": SIDECAR}, "__verify_identity": {"action": "deliver"}},
+        "web5": {"__preflight_look": {"resolver": LEFT, "sidecar": SIDECAR}, "__verify_identity": {"action": "write"}},
     }
     assert preflight_unsettled(list(known), known, "dnsmasq") == ["web2", "web4"]
     # A sidecar is looked at anew where the resolver changes.
