@@ -30,7 +30,7 @@ from lab.build import apt, rootfs, store  # noqa: E402
 from lab.debian import RELEASES  # noqa: E402
 from lab.errors import LabError  # noqa: E402
 
-TARGETS = ("deps", "lint", "sanity", "unit")
+TARGETS = ("deps", "lint", "importer", "sanity", "unit")
 INCLUDE = ("git", "make")
 CLONE = "srv/mesh.expansion"
 INSTALL = "install"

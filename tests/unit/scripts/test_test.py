@@ -74,5 +74,5 @@ def test_the_end_names_what_failed(program: ModuleType, capsys: pytest.CaptureFi
 
 def test_an_unknown_stage_is_refused(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["test.py", "units"])
-    with pytest.raises(SystemExit, match="no stage: units. Choose of lint"):
+    with pytest.raises(SystemExit, match="no stage: units. Choose of importer"):
         program.main()
