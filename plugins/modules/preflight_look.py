@@ -177,7 +177,6 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host import (
     addresses,
@@ -192,6 +191,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.firewall impo
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import vm_roles
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
+from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
 SECONDS = 20
 
@@ -302,7 +302,7 @@ _KINDS = {
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = NestedModule(
         argument_spec={
             "kinds": {"type": "list", "elements": "str", "choices": ["director", "node", "vm"], "required": True},
             "vip": {"type": "str", "default": ""},
