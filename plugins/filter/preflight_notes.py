@@ -11,7 +11,7 @@ author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.1.0"
 description:
   - Returns one line for each thing that is unusual about the site and wanted all the same, and for each check that
-    could not be made after the run.
+    could not be made after the run, and how many VMs are as they should be.
 positional: cluster, looks
 options:
   _input:
@@ -56,11 +56,12 @@ def preflight_notes(
     looks: t.Mapping[str, t.Any] | None = None,
 ) -> list[str]:
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
-    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import clients, firewalls
+    from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import clients, firewalls, settled
 
     site = _variables.site(context, host)
     documents = (cluster or {}).get("documents") or []
-    return site.notes() + clients.notes(site, documents) + firewalls.notes(site, looks or {})
+    seen = looks or {}
+    return site.notes() + clients.notes(site, documents) + firewalls.notes(site, seen) + settled.notes(site.vms, seen)
 
 
 class FilterModule:

@@ -55,10 +55,10 @@ def preflight_unsettled(
     from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import settled
 
     def has_work(variables: t.Mapping[str, t.Any]) -> bool:
-        seen = variables.get("__preflight_look") or {}
-        if settled.unsettled_resolver(seen.get("resolver")):
-            return True
-        return role != "dnsmasq" and settled.unsettled_sidecar(seen.get("sidecar"), variables.get("__verify_identity"))
+        look = variables.get("__preflight_look") or {}
+        if role == "dnsmasq":
+            return settled.unsettled_resolver(look.get("resolver"))
+        return settled.unsettled(look, variables.get("__verify_identity"))
 
     return [host for host in hosts if has_work(hostvars[host])]
 

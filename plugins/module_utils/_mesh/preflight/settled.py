@@ -12,6 +12,18 @@ from ..bootstrap import plan
 Seen = t.Mapping[str, t.Any]
 
 
+def notes(vms: t.Collection[str], looks: t.Mapping[str, Seen]) -> list[str]:
+    """How many VMs the roles will leave alone, so that nobody wonders at plays without hosts."""
+    fine = [name for name in vms if not unsettled(looks.get(name))]
+    return [f"{len(fine)} of {len(vms)} VMs have their DNS and their sidecar as they should be."] if fine else []
+
+
+def unsettled(look: Seen | None, identity: Seen | None = None) -> bool:
+    """Whether a sidecar has to be looked at anew: also where the resolver changes."""
+    seen = look or {}
+    return unsettled_resolver(seen.get("resolver")) or unsettled_sidecar(seen.get("sidecar"), identity)
+
+
 def unsettled_resolver(seen: Seen | None) -> bool:
     """Whether the role dnsmasq has something to do; also where it was not looked at."""
     if not seen or seen["operations"]:

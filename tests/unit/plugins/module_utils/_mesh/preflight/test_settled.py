@@ -82,3 +82,12 @@ def test_the_hosts_of_a_play() -> None:
     assert preflight_unsettled(list(known), known, "dnsmasq") == ["web2", "web4"]
     # A sidecar is looked at anew where the resolver changes.
     assert preflight_unsettled(list(known), known, "istio_sidecar") == ["web2", "web3", "web4", "web5"]
+
+
+def test_how_many_are_left_alone_is_said() -> None:
+    fine = {"resolver": RESOLVER, "sidecar": SIDECAR}
+    looks = {"web1": fine, "web2": {"resolver": RESOLVER}, "lvs1": {}}
+    assert settled.notes(["web1", "web2", "web3"], looks) == [
+        "1 of 3 VMs have their DNS and their sidecar as they should be."
+    ]
+    assert settled.notes(["web2"], looks) == []
