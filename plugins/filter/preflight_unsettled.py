@@ -20,7 +20,7 @@ options:
     elements: string
     required: true
   hostvars:
-    description: What is known of the hosts, which Ansible has as C(hostvars).
+    description: What is known of the hosts, which Ansible has as C(hostvars) unless it only checks the syntax.
     type: dictionary
     required: true
   role:
@@ -33,7 +33,7 @@ options:
 EXAMPLES = r"""
 ---
 - name: Give the VMs their DNS
-  hosts: "{{ groups['vms'] | mesh.expansion.preflight_unsettled(hostvars, 'dnsmasq') }}"
+  hosts: "{{ groups['vms'] | mesh.expansion.preflight_unsettled(hostvars | default({}), 'dnsmasq') }}"
   roles:
     - role: mesh.expansion.dnsmasq
 """
@@ -60,7 +60,8 @@ def preflight_unsettled(
             return settled.unsettled_resolver(look.get("resolver"))
         return settled.unsettled(look, variables.get("__verify_identity"))
 
-    return [host for host in hosts if has_work(hostvars[host])]
+    # Where only the syntax is checked, nothing is known of any host.
+    return [host for host in hosts if has_work(hostvars.get(host) or {})]
 
 
 class FilterModule:

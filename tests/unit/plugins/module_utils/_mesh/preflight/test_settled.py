@@ -80,6 +80,7 @@ def test_the_hosts_of_a_play() -> None:
         "web5": {"__preflight_look": {"resolver": LEFT, "sidecar": SIDECAR}, "__verify_identity": {"action": "write"}},
     }
     assert preflight_unsettled(list(known), known, "dnsmasq") == ["web2", "web4"]
+    assert preflight_unsettled(list(known), {}, "dnsmasq") == list(known)
     # A sidecar is looked at anew where the resolver changes.
     assert preflight_unsettled(list(known), known, "istio_sidecar") == ["web2", "web3", "web4", "web5"]
 
