@@ -46,7 +46,7 @@ class Put:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """start, stop, restart, reload, enable or disable a unit."""
+    """start, stop, restart, reload, clean, enable or disable a unit."""
 
     action: str
     name: str

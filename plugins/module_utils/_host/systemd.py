@@ -76,7 +76,7 @@ def enable(name: str, wanted: bool = True) -> None:
 
 
 def act(action: str, name: str) -> None:
-    """start, stop, restart, reload."""
+    """start, stop, restart, reload; clean: a unit that is stopped loses its cache and its runtime directory."""
     must(["systemctl", action, "--", name], seconds=120)
 
 

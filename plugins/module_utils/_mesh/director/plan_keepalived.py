@@ -141,7 +141,8 @@ def unwatch(seen: Seen) -> t.Iterator[Operation]:
     # With its namespace go the interface, the address and the routes in it.
     yield from _stopped(layout.PROBE_UNIT, seen.probe_unit)
     if seen.file(layout.HEALTH_UNIT_FILE).kind != paths.ABSENT:
-        # systemd takes the directory away, and leaves its link to it.
+        # With it goes the directory, which stays when it ends; systemd leaves its link to it.
+        yield Unit("clean", layout.HEALTH_UNIT)
         yield Put(layout.HEALTH, paths.NOTHING)
 
 

@@ -81,8 +81,8 @@ Before=keepalived.service
 # Without any rights: it asks the nodes, and writes files that keepalived follows.
 DynamicUser=yes
 {namespace}RuntimeDirectory={directory}
-# What was judged last stays while it starts again.
-RuntimeDirectoryPreserve=restart
+# What was judged last stays when it ends: keepalived follows these very files, and not those of a directory made anew.
+RuntimeDirectoryPreserve=yes
 Environment=PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={library}
 ExecStart={python} -m mesh_ipvs._ipvs.watch --table {table} --files {files} \\
     {words} --quorum {quorum}
