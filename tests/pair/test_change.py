@@ -42,8 +42,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def play(*arguments: str, inventory: Path | str = "inventory/lab") -> None:
-    done = playbook_run.run(*arguments, *cases.VARIABLES, inventory=inventory)
+def play(playbook: str, *arguments: str, inventory: Path | str = "inventory/lab") -> None:
+    # What a test sets counts, so it comes last.
+    done = playbook_run.run(playbook, *cases.VARIABLES, *arguments, inventory=inventory)
     assert done.returncode == 0, done.stdout[-4000:]
 
 
