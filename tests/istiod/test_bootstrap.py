@@ -26,6 +26,8 @@ from tests.live import eventually
 Json = dict[str, Any]
 SITE = config.topology()
 FILES = ("cluster.env", "mesh.yaml", "root-cert.pem", "hosts", "istio-token")
+# Of a token that is not asked for.
+NOTHING = {"action": "none", "attributes": False}
 PLACES = {
     "cluster.env": "var/lib/istio/envoy/cluster.env",
     "mesh.yaml": "etc/istio/config/mesh",
@@ -205,7 +207,7 @@ def test_a_vm_that_has_joined_needs_nothing(vm: Json, tmp_path: Path) -> None:
     eventually("certificate", lambda: on(VM, "ls /etc/certs").split() == ["cert-chain.pem", "key.pem", "root-cert.pem"])
     again = bootstrap(tmp_path)
     shown = json.dumps([again["reasons"], again["diff"], again["actual"]["identity"]], indent=1)
-    assert (again["token"], again["outdated"], again["changed"]) == ({"action": "none"}, [], False), shown
+    assert (again["token"], again["outdated"], again["changed"]) == (NOTHING, [], False), shown
     assert again["certificate"]["identity"] == f"spiffe://{SITE.cluster_domain}/ns/default/sa/{VM.name}"
 
 
@@ -217,7 +219,7 @@ def test_only_the_proxy_s_account_reads_the_token(vm: Json) -> None:
 def test_a_restart_needs_no_token(vm: Json, tmp_path: Path) -> None:
     on(VM, "systemctl stop istio; rm /var/run/secrets/tokens/istio-token; systemctl start istio")
     eventually("ready", ready)
-    assert bootstrap(tmp_path)["token"] == {"action": "none"}
+    assert bootstrap(tmp_path)["token"] == NOTHING
 
 
 def certificate() -> x509.Certificate | None:
@@ -234,7 +236,7 @@ def remaining() -> float:
 def test_a_vm_whose_certificate_has_died_comes_back(vm: Json, tmp_path: Path) -> None:
     short = {"extra_env": {"SECRET_TTL": "60s"}, "min_validity": 0}
     said = bootstrap(tmp_path, **short)
-    assert (said["token"], said["outdated"]) == ({"action": "none"}, ["/var/lib/istio/envoy/cluster.env"])
+    assert (said["token"], said["outdated"]) == (NOTHING, ["/var/lib/istio/envoy/cluster.env"])
     on(VM, "systemctl restart istio")
     eventually("a certificate of a minute", lambda: 0 < remaining() < 65)
     hosts.ssh(VM, ["systemctl stop istio; rm -f /var/run/secrets/tokens/istio-token"])
