@@ -20,6 +20,11 @@ INSTANCE = "MESH"
 # The first director of the inventory has the highest; the distance leaves room for one that is set by hand.
 HIGHEST, DISTANCE = 200, 10
 
+# Seconds for the address to go before keepalived is ended.
+_FAREWELL = 3
+# What keeps a director from holding the address, by the name that keepalived has for it.
+_AWAY = {"standby": layout.STANDBY, "leaving": layout.LEAVING}
+
 _KINDS = {"gatewaying": "DR", "masquerading": "NAT", "ipip": "TUN"}
 # What a service or a real server may have beyond that is no word of keepalived's, or not all of its versions'.
 _SERVICE = {"scheduler", "ops", "persistent", "real_servers", *(f"{name}_service" for name in PROTOCOLS)}
@@ -71,16 +76,27 @@ def unsupported(services: t.Sequence[Service]) -> list[str]:
 
 
 def drop_in(wanted: Wanted) -> str:
-    """One that is killed leaves its address behind, and takes it off when it starts again."""
+    """One that is killed leaves its address behind, and takes it off when it starts again. One that is ended would take
+    the real servers out before the address, and break connections that another director could go on with."""
     lines = [f"# {wanted.managed}", "# What was killed holds its address until it is started again.", "[Service]"]
-    return "\n".join([*lines, "Restart=always", "RestartSec=0.5"]) + "\n"
+    lines += ["Restart=always", "RestartSec=0.5"]
+    if wanted.vrrp:
+        held = f"ip -o address show to {wanted.vip} | grep -q ."
+        script = f"echo 1 >{layout.LEAVING}; while {held}; do sleep 0.1; done"
+        lines += [
+            "# The address goes to another director first, then the real servers are taken out.",
+            f"ExecStop=-/usr/bin/timeout {_FAREWELL} /bin/sh -c '{script}'",
+            f"ExecStopPost=-/bin/rm -f {layout.LEAVING}",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def configuration(wanted: Wanted, device: str, services: t.Sequence[Service]) -> str:
     """The whole file. The services are in it only where keepalived checks their real servers."""
     blocks = [[f"# {wanted.managed}", MARK], _global(wanted, device)]
     if wanted.vrrp:
-        blocks += [_standby(), _instance(wanted, device)]
+        blocks += [_block(f"track_file {name}", [f"file {path}", "weight 0"]) for name, path in _AWAY.items()]
+        blocks += [_instance(wanted, device)]
     if wanted.checks:
         blocks += [_followed(name) for service in services for name in _places(service)]
         blocks += [_virtual_server(wanted, service) for service in services]
@@ -102,10 +118,6 @@ def _global(wanted: Wanted, device: str) -> list[str]:
     return _block("global_defs", lines)
 
 
-def _standby() -> list[str]:
-    return _block("track_file standby", [f"file {layout.STANDBY}", "weight 0"])
-
-
 def _instance(wanted: Wanted, device: str) -> list[str]:
     lines = [
         f"interface {device}",
@@ -117,7 +129,7 @@ def _instance(wanted: Wanted, device: str) -> list[str]:
         f"unicast_src_ip {own_address(wanted)}",
         *_block("unicast_peer", [str(address) for address in peers(wanted)]),
         *_block("virtual_ipaddress", [f"{wanted.vip}/{wanted.vip.max_prefixlen} dev {device}"]),
-        *_block("track_file", ["standby"]),
+        *_block("track_file", list(_AWAY)),
     ]
     return _block(f"vrrp_instance {INSTANCE}", lines)
 

@@ -19,6 +19,8 @@ STATE = "/var/lib/mesh-expansion"
 DRAINED = f"{STATE}/drained.json"
 # 1 keeps this director of a pair from holding the address.
 STANDBY = f"{STATE}/standby"
+# 1 while keepalived is being ended; whatever happens, not after it.
+LEAVING = "/run/mesh-director-leaving"
 # Asks the nodes, and tells keepalived by files which are to be out.
 HEALTH_UNIT = "mesh-health.service"
 HEALTH_UNIT_FILE = f"/etc/systemd/system/{HEALTH_UNIT}"

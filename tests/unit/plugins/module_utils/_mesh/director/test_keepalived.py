@@ -81,6 +81,19 @@ def test_virtual_servers_are_there_for_checks_only() -> None:
     assert {"lb_algo wlc", "protocol UDP", "ops"} <= set(dns)
 
 
+def test_one_that_is_ended_gives_the_address_away_first() -> None:
+    followed = blocks(text(PAIR), "track_file leaving")
+    assert followed == [["file /run/mesh-director-leaving", "weight 0"]]
+    assert blocks("\n".join(blocks(text(PAIR), "vrrp_instance")[0]), "track_file") == [["standby", "leaving"]]
+    lines = keepalived.drop_in(PAIR).splitlines()
+    assert [line for line in lines if line.startswith("Exec")] == [
+        "ExecStop=-/usr/bin/timeout 3 /bin/sh -c 'echo 1 >/run/mesh-director-leaving; "
+        "while ip -o address show to 192.168.0.62 | grep -q .; do sleep 0.1; done'",
+        "ExecStopPost=-/bin/rm -f /run/mesh-director-leaving",
+    ]
+    assert "Exec" not in keepalived.drop_in(CHECKED)
+
+
 def test_real_servers() -> None:
     one, two, three = blocks(text(CHECKED), "real_server")
     assert {"weight 1", "inhibit_on_failure", "track_file tcp-192.168.0.62-15011-192.168.0.72"} <= set(one)
