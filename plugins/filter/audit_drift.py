@@ -13,6 +13,8 @@ author:
 description:
   - Puts together what C(tasks_from=audit.yml) of the role P(mesh.expansion.verify#role) has looked at.
 positional: _input
+extends_documentation_fragment:
+  - mesh.expansion._seen
 options:
   _input:
     description: Rows as P(mesh.expansion.verify_rows#filter) returns them.
@@ -23,14 +25,6 @@ options:
     description: The result of M(mesh.expansion.verify_cluster), also of a failure.
     type: dict
     required: true
-  directors:
-    description: Results of M(mesh.expansion.director_look) by host.
-    type: dict
-    default: {}
-  vms:
-    description: Results of M(mesh.expansion.verify_vm) by host.
-    type: dict
-    default: {}
   nodes:
     description: Results of M(mesh.expansion.real_server_look) by host.
     type: dict

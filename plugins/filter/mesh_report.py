@@ -16,6 +16,8 @@ description:
     since the former report.
   - Everything that comes from hosts is escaped, and what is a key or a token by its looks is left out.
 positional: _input
+extends_documentation_fragment:
+  - mesh.expansion._seen
 options:
   _input:
     description: Rows as P(mesh.expansion.verify_rows#filter) returns them.
@@ -26,14 +28,6 @@ options:
     description: The part V(picture) of the site, as P(mesh.expansion.mesh_site#filter) gives it.
     type: dict
     required: true
-  directors:
-    description: Results of M(mesh.expansion.director_look) by host.
-    type: dict
-    default: {}
-  vms:
-    description: Results of M(mesh.expansion.verify_vm) by host.
-    type: dict
-    default: {}
   facts:
     description: >-
       Results of M(ansible.builtin.setup) by host. A host that is not among them was not looked at.

@@ -22,11 +22,9 @@ description:
     variable, its value and the way out.
   - Any variable C(mesh_*) may be given as a keyword, and then counts in place of the host's own.
 positional: part
+extends_documentation_fragment:
+  - mesh.expansion._of_host
 options:
-  _input:
-    description: Name of the host in the inventory, as a rule V(inventory_hostname).
-    type: string
-    required: true
   part:
     description:
       - What is wanted. V(self) is the host's own entry (address, namespace, service account, services),

@@ -14,11 +14,9 @@ description:
     P(mesh.expansion.preflight#role) saw, and returns one line for each finding. A line names the variable or object,
     its value, and the fix.
 positional: looks, cluster, packages, rules
+extends_documentation_fragment:
+  - mesh.expansion._of_host
 options:
-  _input:
-    description: Name of the host in the inventory whose variables are the site's, as a rule V(inventory_hostname).
-    type: string
-    required: true
   looks:
     description: What M(mesh.expansion.preflight_look) returned on each host of the run, by inventory name.
     type: dictionary

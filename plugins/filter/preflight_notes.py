@@ -13,11 +13,9 @@ description:
   - Returns one line for each thing that is unusual about the site and wanted all the same, and for each check that
     could not be made after the run, and how many VMs are as they should be.
 positional: cluster, looks
+extends_documentation_fragment:
+  - mesh.expansion._of_host
 options:
-  _input:
-    description: Name of the host in the inventory whose variables are the site's, as a rule V(inventory_hostname).
-    type: string
-    required: true
   cluster:
     description: What M(mesh.expansion.kube_access_info) returned; empty when it was not asked.
     type: dictionary

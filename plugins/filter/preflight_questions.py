@@ -13,11 +13,9 @@ description:
   - Returns the rights that the collection's roles use, the objects that they expect and those that are judged, in the
     form that M(mesh.expansion.kube_access_info) takes.
 positional: configmap, deployment, adopt
+extends_documentation_fragment:
+  - mesh.expansion._of_host
 options:
-  _input:
-    description: Name of the host in the inventory whose variables are the site's, as a rule V(inventory_hostname).
-    type: string
-    required: true
   configmap:
     description: ConfigMap with the mesh configuration. Empty; that of the control plane's generation.
     type: string

@@ -14,11 +14,8 @@ description:
     P(mesh.expansion.dnsmasq#role) and P(mesh.expansion.istio_sidecar#role), so that one look at a VM is enough where
     nothing is to be done.
   - What cannot be made of the variables is left out and is no error here, since preflight reports everything at once.
-options:
-  _input:
-    description: Name of the host in the inventory, as a rule V(inventory_hostname).
-    type: string
-    required: true
+extends_documentation_fragment:
+  - mesh.expansion._of_host
 """
 
 EXAMPLES = r"""

@@ -12,11 +12,8 @@ version_added: "1.1.0"
 description:
   - Derives from the variables C(mesh_*) and the inventory groups what others send to a host and it sends on, by what
     the host is, in the form that M(mesh.expansion.preflight_look) takes.
-options:
-  _input:
-    description: Name of the host in the inventory, as a rule V(inventory_hostname).
-    type: string
-    required: true
+extends_documentation_fragment:
+  - mesh.expansion._of_host
 """
 
 EXAMPLES = r"""

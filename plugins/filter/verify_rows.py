@@ -15,19 +15,13 @@ description:
     procedure and host.
   - A host that was not reached, or whose check broke off, has all its rows, and none of them holds.
 positional: _input
+extends_documentation_fragment:
+  - mesh.expansion._seen
 options:
   _input:
     description: The result of M(mesh.expansion.verify_cluster), also of a failure.
     type: dict
     required: true
-  directors:
-    description: Results of M(mesh.expansion.director_look) by host.
-    type: dict
-    default: {}
-  vms:
-    description: Results of M(mesh.expansion.verify_vm) by host.
-    type: dict
-    default: {}
   identities:
     description:
       - Results of M(mesh.expansion.istio_vm_certs) in check mode by host; of M(mesh.expansion.istio_vm_bootstrap) with
