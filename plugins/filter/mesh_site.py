@@ -76,6 +76,7 @@ options:
       - prune_max
       - vm_rows
       - former
+      - former_dns
       - report_path
       - picture
       - directors

@@ -82,6 +82,8 @@ PARTS: dict[str, Part] = {
     # Of the rows of verification those that are judged on a VM alone.
     "vm_rows": Part(lambda site: [row.id for row in site.generation.rows if row.scope == VM], ["mesh_control_plane"]),
     "former": Part(lambda site: site.former.generation.name if site.former else "", ["mesh_migrate_from"]),
+    # How a VM resolved names there, for one that goes back.
+    "former_dns": Part(lambda site: site.former.resolving() if site.former else {}, ["mesh_migrate_from", "mesh_vip"]),
     "certificate_ttl": Part(lambda site: site.certificate_ttl, ["mesh_certificate_ttl"]),
     "vm_to_pods": Part(lambda site: site.vm_to_pods, ["mesh_vm_to_pods"]),
     "server": Part(lambda site: site.server, ["mesh_verify_server"]),

@@ -213,6 +213,10 @@ class Site:
             {"name": "example.com"},
         ]
 
+    def resolving(self) -> dict[str, t.Any]:
+        """How VMs resolve the mesh's names."""
+        return {"mode": self.dns_mode, "services": self.exposed_services(), "probe_names": self.probe_names()}
+
 
 def address_of(read: Read, name: str) -> str:
     """The one rule: C(mesh_vm_address), else what the control node reaches the host at."""

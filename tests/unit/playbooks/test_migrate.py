@@ -58,7 +58,10 @@ FILES: dict[str, list[Json]] = {
     "director/tasks/main.yml": [say("direct")],
     "real_server/tasks/main.yml": [say("serve")],
     "dnsmasq/tasks/main.yml": [
-        say("resolve {{ inventory_hostname }}{{ ' by ' ~ dnsmasq_mode if dnsmasq_mode is defined }}")
+        say(
+            "resolve {{ inventory_hostname }}"
+            "{{ ' by ' ~ dnsmasq_mode ~ ' of ' ~ dnsmasq_services[0] if dnsmasq_mode is defined }}"
+        )
     ],
     "istio_sidecar/tasks/look.yml": [{"name": "See whether it answers", "ansible.builtin.ping": {}}, LOOK],
     "istio_sidecar/tasks/main.yml": [say("run {{ inventory_hostname }}"), fail("broken"), APPLIED],
@@ -80,7 +83,8 @@ def mesh_site(context, host, part, **given):
         return [{"name": name} for name in context["groups"]["vms"]]
     was = context.resolve("mesh_migrate_from") or {}
     found = {"former": was.get("mesh_control_plane", ""), "control_plane": "istiod", "vm_rows": ["I9"]}
-    return {**found, "dns_mode": f"{given.get('mesh_control_plane')}'s"}[part]
+    names = {"mode": "theirs", "services": [was.get("mesh_control_plane")], "probe_names": []}
+    return {**found, "former_dns": names}[part]
 
 def verify_table(rows, control_plane):
     return ["FAILED row of " + row["host"] for row in rows]
@@ -147,7 +151,7 @@ def test_who_was_not_looked_at_is_left(collections: Path) -> None:
         (
             "unproved",
             "web2 is with citadel again, as it was before this run. Prove it: FAILED row of web2",
-            ["look at web2", "return web2", "resolve web2 by citadel's"],
+            ["look at web2", "return web2", "resolve web2 by theirs of citadel"],
         ),
         ("lost", "web2 has moved, but is not done. lost it is", ["look at web2", "register web2"]),
     ],

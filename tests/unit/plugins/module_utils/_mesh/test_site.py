@@ -357,6 +357,10 @@ def test_while_vms_move_either_generation_is_exposed() -> None:
     assert services["istio-pilot-lb"]["ports"][0]["persistence"] == 300
     assert parts.value_of(parts.part("former"), found) == "citadel"
     assert parts.value_of(parts.part("former"), parsed()) == ""
+    # Who goes back resolves the names of the former alone.
+    back = parts.value_of(parts.part("former_dns"), found)
+    assert back == {"mode": "dnsmasq", "services": former, "probe_names": parsed(FORMER).probe_names()}
+    assert parts.value_of(parts.part("former_dns"), parsed()) == {}
 
 
 def test_while_vms_move_names_are_resolved_as_before() -> None:
