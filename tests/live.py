@@ -17,10 +17,20 @@ from lab_state import ROOT
 
 Json = dict[str, Any]
 GO = "/tmp/go"
-# 20 requests a second, as long as the file is there.
-TRAFFIC = (
-    f"touch {GO}; while test -e {GO}; do curl -s -o /dev/null --max-time 5 -w '%{{http_code}}\\n' URL; sleep 0.05; done"
-)
+SAID = "/tmp/said"
+# 20 requests a second, as long as the file is there; of an answer that is not 200 also when it came, and what it says.
+TRAFFIC = f"""
+touch {GO}
+while test -e {GO}; do
+    code=$(curl -s -o {SAID} --max-time 5 -w '%{{http_code}}' URL)
+    if test "$code" != 200; then
+        code="$code@$(date +%T):$(head -c 200 {SAID} 2>/dev/null | tr -s ' \\n' _)"
+    fi
+    echo "$code"
+    rm -f {SAID}
+    sleep 0.05
+done
+"""
 
 
 class Playbooks:
