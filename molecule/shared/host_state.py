@@ -127,8 +127,14 @@ def own_rules() -> dict[str, str]:
     return {**found, "iptables-legacy": "\n".join(re.sub(r"\[\d+:\d+\]", "", line) for line in old)}
 
 
-def main() -> None:
+def ipvs() -> list[str]:
+    """Services and servers, without the two numbers of connections that a server has at the moment."""
     table = Path("/proc/net/ip_vs")
+    lines = table.read_text().splitlines()[3:] if table.exists() else []
+    return [" ".join(line.split()[:-2]) if line.split()[0] == "->" else line.strip() for line in lines]
+
+
+def main() -> None:
     state = {
         "files": files(),
         "packages": sorted(output("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").splitlines()),
@@ -139,7 +145,7 @@ def main() -> None:
         "sysctls": sysctls(),
         "firewall": firewall(),
         "own rules": own_rules(),
-        "ipvs": table.read_text().splitlines()[3:] if table.exists() else [],
+        "ipvs": ipvs(),
     }
     json.dump(state, sys.stdout)
 
