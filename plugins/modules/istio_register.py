@@ -64,7 +64,7 @@ options:
   service_accounts:
     description:
       - With O(backend=workload_entry) or O(backend=auto), make the ServiceAccounts that are missing, and remove them
-        with the last virtual machine that uses them.
+        with the last virtual machine that uses them, however it is registered by then.
     type: bool
     default: true
     version_added: "1.1.0"

@@ -91,7 +91,8 @@ def test_a_node_goes_and_comes_back(books: Playbooks, wanted: Json, quiet: Quiet
 
 def test_a_port_more(books: Playbooks, wanted: Json, quiet: Quiet) -> None:
     for vm in VMS:
-        page = "mkdir -p /tmp/admin && cd /tmp/admin && echo admin > index.html"
+        # What verification expects of every port, and what tells this one.
+        page = "mkdir -p /tmp/admin && cd /tmp/admin && echo 'Welcome to nginx! admin' > index.html"
         serve = "systemd-run --unit admin-page -p WorkingDirectory=/tmp/admin python3 -m http.server 9081"
         lab("exec", vm.name, f"{page} && {serve}", check=True)
     wanted["mesh_vm_services"] = [WEB, ADMIN]

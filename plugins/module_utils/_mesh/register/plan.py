@@ -14,7 +14,7 @@ from . import auto, endpoints, workload_entry
 from .layers import Found, Member, Recorded, Wish, World, carriers, front, layers, member, recorded
 from .model import Registration, RegistrationError
 from .objects import Operation, Plan, Record, base, is_ours
-from .services import AUTO, ENDPOINTS, ENTRIES, SLICES, marked, named_targets, selector_of
+from .services import AUTO, ENDPOINTS, ENTRIES, SLICES, accounts_of, marked, named_targets, selector_of
 from .subsets import JsonObject
 from .workload import Share
 
@@ -60,11 +60,13 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
     addresses: dict[str, list[str]] = {}
     by_service: dict[str, list[Operation]] = {item.name: [] for item in batch}
     members: list[Member] = []
+    held: set[str] = set()
     known = recorded(namespace, world)
     for item in batch:
         old = layers(item, world, known)
         if _only_endpoints(world.services.get(item.name), old, wish):
             plan = _endpoints_only(item, world, wish)
+            held |= {vm.service_account for address, vm in old[ENDPOINTS].items() if address in plan.addresses}
             by_service[item.name] += plan.operations
             addresses[item.name] = plan.addresses
             warnings += plan.warnings
@@ -82,7 +84,7 @@ def plan_round(namespace: str, world: World, batch: t.Sequence[Registration], wi
     stays = list(groups.stays)
     for found in members:
         by_service[found.name] += front(found, world, known, stays)
-    made, unused = _accounts(namespace, world, members, wish, known)
+    made, unused = _accounts(namespace, world, batch, members, wish, known, held)
     pending = _pending(members, wish, known)
     operations = [*made, *(item for found in by_service.values() for item in found), *unused]
     if wish.prepare and wish.backend != AUTO:
@@ -197,37 +199,51 @@ def _probes(members: t.Sequence[Member], where: t.Mapping[str, str]) -> dict[str
 
 
 def _accounts(
-    namespace: str, world: World, members: t.Sequence[Member], wish: Wish, known: Recorded
+    namespace: str,
+    world: World,
+    batch: t.Sequence[Registration],
+    members: t.Sequence[Member],
+    wish: Wish,
+    known: Recorded,
+    held: set[str],
 ) -> tuple[list[Operation], list[Operation]]:
-    """ServiceAccounts to make, and those of ours that VMs of the batch used and no VM uses any more."""
+    """ServiceAccounts to make, and those of ours that VMs of the batch used and no VM uses any more. One that was made
+    stays when its VMs are registered otherwise: it is whom their sidecars are. `held` are those of VMs that stay in
+    Endpoints."""
     if not wish.accounts:
         return [], []
-    batch = {found.name for found in members}
-    needed = _used(members, lambda found: found.new)
+    names = {item.name for item in batch}
     others = {
         share.item.service_account
         for vms in (known.by_vm, *known.by_group.values())
         for shares in vms.values()
         for service, share in shares.items()
-        if service not in batch
+        if service not in names
     }
+    others = others.union(held, *(accounts_of(body) for name, body in world.services.items() if name not in names))
     before = _used(members, lambda found: found.old)
     if wish.state == "absent":
-        before |= {vm.service_account for found in members for vm in found.registration.endpoints}
+        before |= {vm.service_account for item in batch for vm in item.endpoints}
     made = [
         Operation("create", "ServiceAccount", base(namespace, name, None))
-        for name in sorted(needed - world.accounts.keys() - {"default"})
+        for name in sorted(_used(members, lambda found: found.new, (ENTRIES, AUTO)) - {"default"})
+        if name not in world.accounts
     ]
+    needed = _used(members, lambda found: found.new) | others
     unused = [
         Operation("delete", "ServiceAccount", body, body)
         for name, body in sorted(world.accounts.items())
-        if is_ours(body) and name in before and name not in needed | others
+        if is_ours(body) and name in before and name not in needed
     ]
     return made, unused
 
 
-def _used(members: t.Sequence[Member], side: t.Callable[[Member], t.Mapping[str, Record]]) -> set[str]:
-    return {vm.service_account for found in members for layer in (ENTRIES, AUTO) for vm in side(found)[layer].values()}
+def _used(
+    members: t.Sequence[Member],
+    side: t.Callable[[Member], t.Mapping[str, Record]],
+    layers_of: t.Sequence[str] = (ENDPOINTS, SLICES, ENTRIES, AUTO),
+) -> set[str]:
+    return {vm.service_account for found in members for layer in layers_of for vm in side(found)[layer].values()}
 
 
 def _moving(members: t.Sequence[Member], wish: Wish, known: Recorded) -> list[str]:

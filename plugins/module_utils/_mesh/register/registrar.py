@@ -206,7 +206,10 @@ class Registrar:
         groups = optional(WORKLOAD_GROUPS, layer.AUTO)
         entries = optional(WORKLOAD_ENTRIES, layer.ENTRIES, layer.AUTO, selector=None)
         accounts: Found = {}
-        if self._wish.accounts and (layer.ENTRIES in kinds or layer.AUTO in kinds):
+        # Those that were made when their VMs were registered otherwise go with the VMs.
+        named = any(vm.service_account != "default" for item in batch for vm in item.endpoints)
+        unused = named and (self._wish.state == "absent" or layer.SLICES in kinds)
+        if self._wish.accounts and (layer.ENTRIES in kinds or layer.AUTO in kinds or unused):
             tolerant = self._wish.backend not in layer.SELECTING
             accounts = self._listed(SERVICE_ACCOUNTS, namespace, None, tolerant)
         return World(services, held, slices, entries, groups, accounts)

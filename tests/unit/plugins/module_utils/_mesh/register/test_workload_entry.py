@@ -37,6 +37,7 @@ from tests.unit.plugins.registrations import (
 )
 
 ENTRY = "workload_entry"
+OWN = {**VM1, "service_account": "web"}
 WEB = {**VM1, "service_account": "web", "weight": 5, "locality": "r/z", "network": "vm-network"}
 
 
@@ -148,6 +149,29 @@ def test_our_service_account_stays_while_pods_run_as_it():
     store.put(PODS, "default", {"metadata": {"name": "web-x"}, "spec": {"serviceAccountName": "web"}})
     run(store, ENTRY, service(WEB), state="absent")
     assert kinds(store) == {"ServiceAccount", "Pod"}
+
+
+@pytest.mark.parametrize("backend", ["endpoints", "endpoint_slice"])
+@pytest.mark.parametrize("others", [[], [service({**VM2, "service_account": "web"}, name="shop")]])
+def test_our_service_account_stays_when_its_vm_is_registered_otherwise(backend, others):
+    store = FakeStore()
+    run(store, ENTRY, service(OWN))
+    run(store, backend, service(OWN), *others)
+    assert "ServiceAccount" in kinds(store)
+    assert run(store, backend, service(OWN), *others).written == []
+    run(store, backend, service(OWN), state="absent")
+    assert ("ServiceAccount" in kinds(store)) is bool(others)
+    run(store, backend, service(OWN), *others, state="absent")
+    assert store.objects == {}
+
+
+def test_our_service_account_goes_with_a_vm_that_is_no_longer_listed():
+    store = FakeStore()
+    run(store, ENTRY, service(OWN, VM2))
+    run(store, "endpoint_slice", service(OWN, VM2))
+    other = {**VM2, "service_account": "other"}
+    run(store, "endpoint_slice", service(other), purge=True)
+    assert set(objects(store, SERVICE_ACCOUNTS)) == set()
 
 
 def test_a_service_account_of_others_stays_and_none_is_made_on_request():
