@@ -60,8 +60,8 @@ class Detach:
         return "end keepalived, and leave address and table in place"
 
     def run(self) -> None:
-        # Its processes ask the kernel for a SIGTERM when the first of them dies, and take the address off on that, if they
-        # are faster than the next signal. One that is stopped gets nothing but a SIGKILL.
+        # Its processes ask the kernel for a SIGTERM when the first of them dies, and take the address off on that, if
+        # they are faster than the next signal. One that is stopped gets nothing but a SIGKILL.
         for name in ("STOP", "KILL"):
             commands.must(["systemctl", "kill", f"--signal={name}", "--", layout.KEEPALIVED_UNIT])
         end = time.monotonic() + PATIENCE
