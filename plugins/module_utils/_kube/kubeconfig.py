@@ -68,22 +68,38 @@ def _load(kubeconfig: str | None, context: str | None, found: t.Sequence[str]) -
             temp_file_path=folder,
         )
         if folder:
-            _hold(configuration, folder)
+            _keep(configuration, folder)
     return configuration
 
 
-def _hold(configuration: t.Any, folder: str) -> None:
+def _keep(configuration: t.Any, folder: str) -> None:
     """Certificates and keys that a kubeconfig holds itself: the library writes them to files, as TLS takes nothing
     else, and removes these when Python ends. Ansible's workers end in another way, and the key would stay on the disk.
     So the files are in memory, without a name, and go with the process."""
+    held: dict[str, str] = {}
+    _hold(configuration, folder, held)
+    of_library = configuration.refresh_api_key_hook
+
+    def refresh(found: t.Any) -> None:
+        """With a token the library names its files again before each question, and itself as what does so."""
+        of_library(found)
+        _hold(found, folder, held)
+        found.refresh_api_key_hook = refresh
+
+    if of_library is not None:
+        configuration.refresh_api_key_hook = refresh
+
+
+def _hold(configuration: t.Any, folder: str, held: dict[str, str]) -> None:
     for name in ("ssl_ca_cert", "cert_file", "key_file"):
         path = getattr(configuration, name)
-        if path and os.path.dirname(path) == folder:
+        if path and path not in held and os.path.dirname(path) == folder:
             with open(path, "rb") as stream:
                 content = stream.read()
             descriptor = os.memfd_create("kubeconfig")
             os.write(descriptor, content)
-            setattr(configuration, name, f"/proc/self/fd/{descriptor}")
+            held[path] = f"/proc/self/fd/{descriptor}"
+        setattr(configuration, name, held.get(path, path))
 
 
 def _files(kubeconfig: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +34,17 @@ from ansible_collections.mesh.expansion.plugins.module_utils._kube.retry import 
     backoff,
     retry_on_conflict,
 )
+
+# A program of a kubeconfig that gives out another token each time.
+LOGIN = """#!{python}
+import datetime, json, pathlib
+counter = pathlib.Path({counter!r})
+number = int(counter.read_text()) + 1 if counter.exists() else 1
+counter.write_text(str(number))
+end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds={lifetime})
+status = {{"token": str(number), "expirationTimestamp": end.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+print(json.dumps({{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}}))
+"""
 
 
 class Server:
@@ -407,6 +419,38 @@ def test_a_key_in_the_kubeconfig_is_in_no_folder(tmp_path, monkeypatch):
         assert Path(configuration.key_file).read_bytes() == b"a key"
         assert Path(configuration.cert_file).read_bytes() == b"a certificate"
     assert [os.listdir(folder) for folder in folders] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [({"token": "1"}, ["1", "1"]), ({"exec": 3600}, ["1", "1"]), ({"exec": -60}, ["2", "3"])],
+    ids=["token", "program", "ended"],
+)
+def test_with_a_token_they_stay_in_memory_as_well(tmp_path, monkeypatch, user, expected):
+    """Before each question the library makes sure of the token, and names its files again."""
+    monkeypatch.setattr(kubeconfig_module, "_MEMORY", str(tmp_path / "memory"))
+    (tmp_path / "memory").mkdir()
+    if "exec" in user:
+        program = tmp_path / "login"
+        program.write_text(
+            LOGIN.format(python=sys.executable, counter=str(tmp_path / "counter"), lifetime=user["exec"])
+        )
+        program.chmod(0o700)
+        version = "client.authentication.k8s.io/v1"
+        user = {"exec": {"apiVersion": version, "command": str(program), "interactiveMode": "Never"}}
+    path = Path(kubeconfig(tmp_path / "config", "https://127.0.0.1:1"))
+    content = yaml.safe_load(path.read_text())
+    content["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(b"an authority").decode()
+    content["users"][0]["user"] = user
+    path.write_text(yaml.safe_dump(content))
+    configuration = kubeconfig_module.load(str(path), None)
+    tokens = []
+    for _number in range(2):
+        tokens.append(configuration.get_api_key_with_prefix("BearerToken", alias="authorization"))
+        assert Path(configuration.ssl_ca_cert).read_bytes() == b"an authority"
+        assert os.listdir(tmp_path / "memory") == []
+    # One that has ended is not used on.
+    assert tokens == [f"Bearer {token}" for token in expected]
 
 
 @pytest.mark.parametrize(("file", "context"), [("missing", None), ("config", "nope")])
