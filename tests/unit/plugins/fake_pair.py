@@ -26,6 +26,7 @@ show*) shift 4; for unit in "$@"; do
   echo "UnitFileState=$(cat $units/$unit.enabled 2>/dev/null)"; echo; done;;
 "--quiet enable"*) echo enabled > $units/$4.enabled;;
 "--quiet disable"*) rm $units/$4.enabled;;
+kill*STOP*) ;;
 kill*) rm $units/$4.active;;
 reset-failed*) ;;
 start*|restart*|reload*) [ ! -e {0}/$3-fails ] || exit 1; echo active > $units/$3.active

@@ -40,6 +40,11 @@ def holds(state: PathState) -> bool:
     return is_ours(state) and b"vrrp_instance" in (state.content or b"")
 
 
+def checks(state: PathState) -> bool:
+    """Whether the table's services are in it, whoever wrote it."""
+    return b"virtual_server " in (state.content or b"")
+
+
 def own_address(wanted: Wanted) -> Address | None:
     """This director's, among those of all."""
     mine = [one["address"] for one in wanted.directors if one["name"] == wanted.host]
