@@ -31,7 +31,7 @@ kill*) rm $units/$4.active;;
 reset-failed*) ;;
 start*|restart*|reload*) [ ! -e {0}/$3-fails ] || exit 1; echo active > $units/$3.active
   [ $3 != keepalived.service ] || cp {0}/links.keepalived {0}/links;;
-stop*) rm -f $units/$3.active
+stop*) [ -e $units/$3.active ] || exit 0; rm $units/$3.active
   [ $3 != keepalived.service ] || cp {0}/links.free {0}/links;;
 esac"""
 _DPKG = """echo "installed libc6 1"; echo "installed ipvsadm 1"

@@ -67,6 +67,8 @@ class Detach:
         end = time.monotonic() + PATIENCE
         while systemd.look([layout.KEEPALIVED_UNIT])[layout.KEEPALIVED_UNIT].active and time.monotonic() < end:
             time.sleep(0.1)
+        # Or systemd would start it by itself, and with it a synchronisation that is not to be ended.
+        systemd.act("stop", layout.KEEPALIVED_UNIT)
         commands.run(["systemctl", "reset-failed", "--", layout.KEEPALIVED_UNIT])
         with operations.connect() as client:
             client.stop_daemons()
