@@ -13,7 +13,7 @@ import typing as t
 
 from ..register.hosts import registrations
 from ..register.model import RegistrationError, parse_registrations
-from ..register.services import selector_of
+from ..register.services import MEMBER_LABEL, selector_of
 from ..register.workload import Share, merge
 from .errors import BootstrapError
 from .group import WorkloadGroup
@@ -38,10 +38,13 @@ def of_services(name: str, namespace: str, given: t.Mapping[str, t.Any]) -> Work
         found = merge(name, shares)
     except RegistrationError as exc:
         raise BootstrapError(f"{exc}") from exc
+    # What a Service selects by is not the VM's own: istiod would have the sidecar take in requests of any Service that
+    # selects it, and when that no more does, answer those of connections that are open with 503.
+    own = {name: value for name, value in found.labels.items() if not name.startswith(f"{MEMBER_LABEL}/")}
     return WorkloadGroup(
         name=name,
         namespace=namespace,
-        labels={**workload.get("labels", {}), **found.labels},
+        labels={**workload.get("labels", {}), **own},
         service_account=account,
         network=str(workload.get("network") or ""),
         ports=dict(found.ports),

@@ -13,6 +13,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.err
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.group import WorkloadGroup
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.workload import of_services
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.hosts import registrations
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.register.services import MEMBER_LABEL
 
 from tests.unit.plugins.fake_kube import FakeStore
 from tests.unit.plugins.registrations import one, run
@@ -31,13 +32,21 @@ def batch(backend: str) -> list[dict[str, t.Any]]:
     return registrations([host], "default", "web", backend=backend)
 
 
+def own(labels: t.Mapping[str, str]) -> dict[str, str]:
+    """Without those that Services select by, which make istiod do more than is wanted when no entry is there."""
+    return {name: value for name, value in labels.items() if not name.startswith(f"{MEMBER_LABEL}/")}
+
+
 def test_it_is_what_its_group_would_be() -> None:
     store = FakeStore()
     run(store, "auto", *batch("auto"))
     group = WorkloadGroup.parse(one(store, WORKLOAD_GROUPS))
     found = workload(WEB, STOCK, **MORE)
-    for name in ("namespace", "labels", "service_account", "network", "ports"):
+    for name in ("namespace", "service_account", "network", "ports"):
         assert getattr(found, name) == getattr(group, name), name
+    assert found.labels == own(group.labels) != group.labels
+    # A selector that the inventory gives is what the VM is.
+    assert found.labels["app"] == "stock"
     # Of its health nobody is told who would do something about it.
     assert (found.name, found.probe) == ("vm1", None)
 
@@ -47,7 +56,7 @@ def test_it_is_what_its_entry_is() -> None:
     run(store, "workload_entry", *batch("workload_entry"))
     spec = one(store, WORKLOAD_ENTRIES)["spec"]
     found = workload(WEB, STOCK, **MORE)
-    assert (dict(found.labels), dict(found.ports)) == (spec["labels"], spec["ports"])
+    assert (dict(found.labels), dict(found.ports)) == (own(spec["labels"]), spec["ports"])
 
 
 def test_services_that_contradict_each_other() -> None:
