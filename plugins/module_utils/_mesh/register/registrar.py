@@ -208,7 +208,7 @@ class Registrar:
         accounts: Found = {}
         # Those that were made when their VMs were registered otherwise go with the VMs.
         named = any(vm.service_account != "default" for item in batch for vm in item.endpoints)
-        unused = named and (self._wish.state == "absent" or layer.SLICES in kinds)
+        unused = named and (self._wish.state == "absent" or (self._wish.purge and layer.SLICES in kinds))
         if self._wish.accounts and (layer.ENTRIES in kinds or layer.AUTO in kinds or unused):
             tolerant = self._wish.backend not in layer.SELECTING
             accounts = self._listed(SERVICE_ACCOUNTS, namespace, None, tolerant)
