@@ -13,7 +13,6 @@ import typing as t
 
 from ..register.hosts import registrations
 from ..register.model import RegistrationError, parse_registrations
-from ..register.services import MEMBER_LABEL, selector_of
 from ..register.workload import Share, merge
 from .errors import BootstrapError
 from .group import WorkloadGroup
@@ -30,21 +29,17 @@ def of_services(name: str, namespace: str, given: t.Mapping[str, t.Any]) -> Work
     host = {"name": name, "address": _ANY, "services": services, "workload": workload}
     try:
         batch = parse_registrations(registrations([host], namespace, account), backend="")
-        shares = {
-            item.label: Share(vm, tuple(sorted(selector_of(item, None).items())))
-            for item in batch
-            for vm in item.endpoints
-        }
+        # Only labels that the inventory selects by. With the one that a Service selects by otherwise, istiod would have
+        # the sidecar take in requests without an entry too, and when the Service selects no more, answer those of
+        # connections that are open with 503.
+        shares = {item.label: Share(vm, item.selector) for item in batch for vm in item.endpoints}
         found = merge(name, shares)
     except RegistrationError as exc:
         raise BootstrapError(f"{exc}") from exc
-    # What a Service selects by is not the VM's own: istiod would have the sidecar take in requests of any Service that
-    # selects it, and when that no more does, answer those of connections that are open with 503.
-    own = {name: value for name, value in found.labels.items() if not name.startswith(f"{MEMBER_LABEL}/")}
     return WorkloadGroup(
         name=name,
         namespace=namespace,
-        labels={**workload.get("labels", {}), **own},
+        labels={**workload.get("labels", {}), **found.labels},
         service_account=account,
         network=str(workload.get("network") or ""),
         ports=dict(found.ports),

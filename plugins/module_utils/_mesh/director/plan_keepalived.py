@@ -70,12 +70,12 @@ def run(
     yield from changed
     if not seen.keepalived_unit.enabled:
         yield Unit("enable", layout.KEEPALIVED_UNIT)
-    kept = not wanted.vrrp and pair.shares(seen)
-    no_more = seen.keepalived_unit.active and not wanted.checks and keepalived.checks(seen.file(layout.KEEPALIVED_CONF))
-    if kept or no_more:
+    checked = seen.keepalived_unit.active and keepalived.checks(seen.file(layout.KEEPALIVED_CONF))
+    kept = (not wanted.vrrp and pair.shares(seen)) or (not wanted.checks and checked)
+    if kept:
         # It would take off the address, or the services, when it reads that they are not its own any more.
         yield Detach()
-    if kept or no_more or not seen.keepalived_unit.active:
+    if kept or not seen.keepalived_unit.active:
         yield Unit("start", layout.KEEPALIVED_UNIT)
     elif changed:
         yield Unit("reload", layout.KEEPALIVED_UNIT)
