@@ -9,6 +9,7 @@ name: mesh_role_problems
 short_description: Find wrong values of the roles' variables
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.1.0"
+positional: role
 description:
   - Judges what the inventory and the command line set of the variables of the collection's roles by the roles'
     specifications of their arguments, and returns one line for each wrong value. A line names the role, the variable,
@@ -22,6 +23,10 @@ options:
     type: list
     elements: string
     required: true
+  role:
+    description: The only role whose variables are judged; those of all roles when it is not given.
+    type: string
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -46,11 +51,12 @@ from jinja2 import pass_context
 
 
 @pass_context
-def mesh_role_problems(context: t.Any, hosts: t.Sequence[str]) -> list[str]:
+def mesh_role_problems(context: t.Any, hosts: t.Sequence[str], role: str = "") -> list[str]:
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
     from ansible_collections.mesh.expansion.plugins.plugin_utils import _role_variables
 
-    return _role_variables.problems(_variables.of_hosts(context, hosts))
+    roles = {role: _role_variables.options()[role]} if role else None
+    return _role_variables.problems(_variables.of_hosts(context, hosts), roles)
 
 
 class FilterModule:

@@ -157,8 +157,7 @@ _KINDS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: t.Any) -> None:
     _options.refuse(module, _options.wrong(module.params, _KINDS))
     params = module.params
     drained = params["state"] == "drained"
@@ -181,6 +180,10 @@ def main() -> None:
         if not result["services"].get(address):
             module.warn(f"{address} is behind no Service of {', '.join(plans)}: it gets no requests of the mesh.")
     module.exit_json(**result)
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -164,8 +164,7 @@ _KINDS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: t.Any) -> None:
     _options.refuse(module, _options.wrong(module.params, _KINDS))
     if YAML_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
@@ -180,6 +179,10 @@ def main() -> None:
     for text in [*planned.config.warnings, *client.warnings]:
         module.warn(text)
     module.exit_json(**planned.report())
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -137,12 +137,10 @@ _KINDS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec=argument_spec(),
-        required_if=[("state", "present", ("network",))],
-        supports_check_mode=True,
-    )
+REQUIRED_IF = [("state", "present", ("network",))]
+
+
+def run(module: t.Any) -> None:
     _options.refuse(module, _options.wrong(module.params, _KINDS))
     written: list[str] = []
     try:
@@ -161,6 +159,10 @@ def main() -> None:
             "after": dump({name: item.after for name, item in shown.items()}),
         },
     )
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -255,8 +255,7 @@ _KINDS = {
 }
 
 
-def main() -> None:
-    module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: t.Any) -> None:
     _options.refuse(module, _options.wrong(module.params, _KINDS))
     params = module.params
     written: list[str] = []
@@ -281,6 +280,10 @@ def main() -> None:
     nothing = {"changed": False, "operations": []}
     result = notes(list(plans.values())) if params["remember"] else nothing
     module.exit_json(**describe(list(plans.values()), params["after"], now), **result)
+
+
+def main() -> None:
+    run(NestedModule(argument_spec=argument_spec(), supports_check_mode=True))
 
 
 if __name__ == "__main__":

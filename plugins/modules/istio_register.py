@@ -401,8 +401,7 @@ _KINDS = {
 }
 
 
-def main() -> None:
-    module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: t.Any) -> None:
     _options.refuse(module, _options.wrong(module.params, _KINDS))
     params = module.params
     written: list[str] = []
@@ -437,6 +436,10 @@ def main() -> None:
     for text in [*duplicate_address_warnings(batch), *told, *client.warnings]:
         module.warn(text)
     module.exit_json(attempts=max(1, registrar.attempts), requests=client.requests, **result)
+
+
+def main() -> None:
+    run(NestedModule(argument_spec=argument_spec(), supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -144,6 +144,17 @@ def report(client: KubeClient, params: t.Mapping[str, t.Any]) -> dict[str, t.Any
     }
 
 
+def argument_spec() -> dict[str, t.Any]:
+    return {
+        "vms": {"type": "dict", "required": True},
+        "namespace": {"type": "str", "default": "default"},
+        "istio_namespace": {"type": "str", "default": "istio-system"},
+        "revision": {"type": "str", "default": ""},
+        "pod_certificate_lifetime": {"type": "int", "default": 86400},
+        **kube_auth_argument_spec(),
+    }
+
+
 _KINDS = {
     "namespace": _options.NAMESPACE,
     "istio_namespace": _options.NAMESPACE,
@@ -152,18 +163,7 @@ _KINDS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "vms": {"type": "dict", "required": True},
-            "namespace": {"type": "str", "default": "default"},
-            "istio_namespace": {"type": "str", "default": "istio-system"},
-            "revision": {"type": "str", "default": ""},
-            "pod_certificate_lifetime": {"type": "int", "default": 86400},
-            **kube_auth_argument_spec(),
-        },
-        supports_check_mode=True,
-    )
+def run(module: t.Any) -> None:
     _options.refuse(module, _options.wrong(module.params, _KINDS))
     if not HAS_CRYPTOGRAPHY:
         module.fail_json(msg=missing_required_lib("cryptography"))
@@ -172,6 +172,10 @@ def main() -> None:
     except (KubeError, MeshError, IdentityError) as exc:
         module.fail_json(msg=f"Cannot tell how far the rotation of the root certificate is: {exc}")
     module.exit_json(changed=False, **found)
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -347,8 +347,7 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def main() -> None:
-    module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: t.Any) -> None:
     _options.refuse(module, _options.wrong(module.params["exposure"] or {}, {"vip": _options.ADDRESS}, "exposure: "))
     try:
         client = connect(module.params["kubeconfig"], module.params["context"])
@@ -359,6 +358,10 @@ def main() -> None:
     except KubeError as exc:
         module.exit_json(changed=False, reachable=False, error=str(exc))
     module.exit_json(changed=False, reachable=True, error="", **result)
+
+
+def main() -> None:
+    run(NestedModule(argument_spec=argument_spec(), supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -140,12 +140,10 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec=argument_spec(),
-        required_if=[("state", "present", ("vip", "services"))],
-        supports_check_mode=True,
-    )
+REQUIRED_IF = [("state", "present", ("vip", "services"))]
+
+
+def run(module: t.Any) -> None:
     written: list[str] = []
     try:
         if module.params["state"] == "present":
@@ -162,6 +160,10 @@ def main() -> None:
     for text in client.warnings:
         module.warn(text)
     module.exit_json(**describe(plan))
+
+
+def main() -> None:
+    run(AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True))
 
 
 if __name__ == "__main__":

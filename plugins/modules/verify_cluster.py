@@ -234,8 +234,7 @@ _POD = {"namespace": _options.NAMESPACE, "container": _options.NAMESPACE}
 _OF_OBJECTS = {"mesh": {"name": _options.OBJECT, "key": _options.DATA_KEY}, "client": _POD, "plain_client": _POD}
 
 
-def main() -> None:
-    module = NestedModule(argument_spec=argument_spec(), supports_check_mode=True)
+def run(module: t.Any) -> None:
     wrong = _options.wrong(module.params, _KINDS)
     for name, kinds in _OF_OBJECTS.items():
         wrong += _options.wrong(module.params[name] or {}, kinds, f"{name}: ")
@@ -254,6 +253,10 @@ def main() -> None:
         reached = not isinstance(exc, KubeUnreachable)
         module.fail_json(msg=f"Cannot check the cluster: {exc}", reached=reached)
     module.exit_json(changed=False, **found)
+
+
+def main() -> None:
+    run(NestedModule(argument_spec=argument_spec(), supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def _with_secret(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, 
     seen = look.look(wanted, params["timeout"])
     return {
         "checks": vm.judge(wanted, seen),
-        "lookups": vm.parse_lookups(wanted.names(), seen.lookups, seen.lookups_error),
+        "lookups": dict(seen.lookups),
     }
 
 

@@ -10,11 +10,13 @@ import time
 import typing as t
 
 from ..._host import accounts, commands
+from ..dns import files as dns_files
 from ..dns import look as dns
 from ..dns.settings import Settings as DnsSettings
 from ..sidecar import admin, layout
 from ..sidecar import look as sidecar
 from ..sidecar.settings import Settings as SidecarSettings
+from .lookups import look_up
 
 # The last approval is what counts; the agent asks once in hours.
 _JOURNAL_LINES = "2000"
@@ -47,9 +49,8 @@ class Seen:
 
     resolver: dns.Seen
     sidecar: sidecar.Seen
-    # What the program host printed, and its errors.
-    lookups: str = ""
-    lookups_error: str = ""
+    # Of each name its addresses, or what was said instead.
+    lookups: t.Mapping[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
     uid: str = ""
     gid: str = ""
     nat: str = ""
@@ -61,17 +62,13 @@ class Seen:
 
 def look(wanted: Wanted, seconds: float) -> Seen:
     """A file or program that is missing is what the rows judge: it is read as empty."""
-    names = wanted.names()
-    lookups = (
-        commands.run(["xargs", "-n", "1", "host", "-W", "3", "-t", "A"], stdin="\n".join(names)) if names else None
-    )
+    resolver = dns.look(wanted.resolver)
     proxy = sidecar.look(wanted.sidecar)
     uid, gid = _account()
     return Seen(
-        resolver=dns.look(wanted.resolver),
+        resolver=resolver,
         sidecar=proxy,
-        lookups=lookups.stdout if lookups else "",
-        lookups_error=lookups.stderr if lookups else "",
+        lookups=look_up(wanted.names(), resolver.texts[dns_files.RESOLV_CONF]),
         uid=uid,
         gid=gid,
         nat=_said("iptables-save", "-t", "nat"),

@@ -170,19 +170,3 @@ def policy_problems(checks: t.Sequence[t.Mapping[str, t.Any]], host: str) -> lis
             "mesh_policy with mesh_policy_settings: {disablePolicyChecks: true} (or policyCheckFailOpen: true)"
         )
     return problems
-
-
-def parse_lookups(names: t.Sequence[str], printed: str, error: str) -> dict[str, dict[str, t.Any]]:
-    """Of each name the addresses, or what the program host said instead (R10)."""
-    return {
-        name: {
-            "addresses": re.findall(rf"^{re.escape(name)} has address (\S+)$", printed, re.MULTILINE),
-            "said": _said_instead(name, printed, error),
-        }
-        for name in names
-    }
-
-
-def _said_instead(name: str, printed: str, error: str) -> str:
-    lines = [line for line in printed.splitlines() if name in line.replace("(", " ").split() or line.startswith(";;")]
-    return "; ".join(dict.fromkeys(lines)) or " ".join(error.split())

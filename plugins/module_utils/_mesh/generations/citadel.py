@@ -34,7 +34,7 @@ _ROWS = (
     RowText("R7", "names_file", VM, "the mesh names are in dnsmasq's file", "file, and the plan of dnsmasq"),
     RowText("R8", "cluster_env", VM, "the sidecar knows the cluster", "cluster.env, and the plan of istio_sidecar"),
     RowText("R9", "resolver", VM, "the VM resolves through dnsmasq", "packages, unit, files, and the plan of dnsmasq"),
-    RowText("R10", "lookups", VM, "names answer on the VM", "each name looked up with host"),
+    RowText("R10", "lookups", VM, "names answer on the VM", "each name asked of the VM's name servers"),
     RowText("R11", "package", VM, "the sidecar is installed", "package, owners, units, and the plan of istio_sidecar"),
     RowText("R12", "agent", VM, "the certificate agent works", "unit active, last approval in its journal"),
     RowText("R13", "proxy", VM, "the sidecar works and captures traffic", "unit active, nat chains and processes read"),

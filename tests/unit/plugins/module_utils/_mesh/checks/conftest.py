@@ -109,7 +109,7 @@ def healthy(wanted: Wanted) -> Seen:
     return Seen(
         resolver=vm,
         sidecar=proxy,
-        lookups="".join(f"{name} has address {address}\n" for name, address in names.items()),
+        lookups={name: {"addresses": [address], "said": ""} for name, address in names.items()},
         uid="998",
         gid="998",
         nat=NAT,

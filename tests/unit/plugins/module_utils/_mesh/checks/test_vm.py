@@ -178,14 +178,3 @@ def test_a_policy_filter_that_fails_closed_is_explained(wanted: Wanted, healthy:
     assert policy(endpoints=[{**ENDPOINT, "reachable": True}]).problems == []
     # Reached, but Envoy sends nothing to an endpoint that its health checks gave up.
     assert len(policy(endpoints=[{**ENDPOINT, "reachable": True, "healthy": False}]).problems) == 1
-
-
-def test_lookups_are_read_name_by_name() -> None:
-    printed = (
-        f"istio-pilot has address {VIP}\nistio-pilot.example.com has address 10.0.0.1\n"
-        "Host istio-ca not found: 3(NXDOMAIN)\n"
-    )
-    found = vm.parse_lookups(["istio-pilot", "istio-ca", "istio-mixer"], printed, "xargs: killed")
-    assert found["istio-pilot"]["addresses"] == [VIP]
-    assert found["istio-ca"] == {"addresses": [], "said": "Host istio-ca not found: 3(NXDOMAIN)"}
-    assert found["istio-mixer"] == {"addresses": [], "said": "xargs: killed"}
