@@ -25,3 +25,10 @@ requirements:
   - python >= 3.9
   - kubernetes >= 24.2.0 (Python library, on the host where the module runs)
 """
+
+    IN_PROCESS = r"""
+notes:
+  - On the control node, with Ansible's own interpreter, and neither as another user nor with an C(environment) or
+    C(async), this runs in Ansible's process instead of one of its own.
+options: {}
+"""

@@ -41,7 +41,10 @@ def preflight_traffic(context: t.Any, host: str) -> list[dict[str, t.Any]]:
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
     from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight.traffic import traffic
 
-    return traffic(_variables.site(context, host), host)
+    # A VM meets the director, the nodes and the pods; these meet all VMs.
+    groups = context.resolve_or_missing("groups")
+    meets_vms = any(host in (groups.get(name) or []) for name in ("director", "k8s_nodes"))
+    return traffic(_variables.site(context, host, other_vms=meets_vms), host)
 
 
 class FilterModule:

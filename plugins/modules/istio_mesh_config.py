@@ -21,6 +21,7 @@ description:
     others, and waited for.
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
 attributes:
   check_mode:
     support: full

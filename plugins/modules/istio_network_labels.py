@@ -20,6 +20,7 @@ description:
   - The Service that has the gateway's virtual address is labelled by M(mesh.expansion.mesh_services).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
 attributes:
   check_mode:
     support: full

@@ -20,6 +20,7 @@ description:
     object that holds it. Nothing else is changed. The note goes when it is heard of again.
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
 attributes:
   check_mode:
     support: full

@@ -24,6 +24,7 @@ description:
     seconds after that the old ones go.
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
 attributes:
   check_mode:
     support: full

@@ -40,6 +40,7 @@ options:
     default: 86400
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
   - mesh.expansion._attributes.info
 requirements:
   - cryptography >= 40 (Python library, on the control node; Ansible itself depends on it)

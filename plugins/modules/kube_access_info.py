@@ -18,6 +18,7 @@ description:
   - An API that cannot be reached is no failure of the module. It is reported in RV(error).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
   - mesh.expansion._attributes.info
 options:
   access:

@@ -23,6 +23,7 @@ description:
     that another writer owns, unless O(adopt=true).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
 attributes:
   check_mode:
     support: full

@@ -20,6 +20,7 @@ description:
   - Needs the right to read what is judged, and to create C(pods/exec).
 extends_documentation_fragment:
   - mesh.expansion._kube_auth
+  - mesh.expansion._kube_auth.in_process
   - mesh.expansion._attributes.info
 options:
   vip:

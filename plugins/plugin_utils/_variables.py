@@ -63,11 +63,14 @@ def site(
     hosts: bool = True,
     given: t.Mapping[str, t.Any] | None = None,
     unread: t.Collection[str] = (),
+    other_vms: bool = True,
 ) -> sites.Site:
-    """The site as this host sees it; without the other hosts where nobody asks for them, and without variables that
-    need not be read."""
+    """The site as this host sees it; without the other hosts, or the other VMs, where nobody asks for them, and without
+    variables that need not be read."""
     groups = context.resolve_or_missing("groups") if hosts else {}
     wanted = {name: list(groups.get(name) or []) for name in sites.GROUPS}
+    if not other_vms:
+        wanted["vms"] = [name for name in wanted["vms"] if name == host]
     read = _of_host(context, host)
 
     def read_given(name: str) -> t.Any:

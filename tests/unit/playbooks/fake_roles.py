@@ -41,7 +41,10 @@ def make(root: Path, tmp_path: Path, playbook: str, roles: Mapping[str, Sequence
     shutil.copy(root / "galaxy.yml", place)
     for name in (playbook, "preflight"):
         shutil.copy(root / f"playbooks/{name}.yml", place / "playbooks")
-    shutil.copy(root / "plugins/filter/mesh_hosts.py", place / "plugins/filter")
+    for name in ("mesh_hosts", "mesh_role_problems"):
+        shutil.copy(root / f"plugins/filter/{name}.py", place / "plugins/filter")
+    for name in ("module_utils", "plugin_utils"):
+        (place / "plugins" / name).symlink_to(root / "plugins" / name)
     (place / "plugins/filter/mesh_site.py").write_text(site)
     for name, tasks in roles.items():
         path = place / "roles" / name

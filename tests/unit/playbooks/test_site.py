@@ -57,9 +57,10 @@ def collections(root: Path, tmp_path: Path) -> Path:
     for name in ("site", "preflight"):
         shutil.copy(root / f"playbooks/{name}.yml", place / "playbooks")
     (place / "plugins/filter").mkdir(parents=True)
-    for name in ("mesh_hosts", "preflight_unsettled"):
+    for name in ("mesh_hosts", "mesh_role_problems", "preflight_unsettled"):
         shutil.copy(root / f"plugins/filter/{name}.py", place / "plugins/filter")
-    (place / "plugins/module_utils").symlink_to(root / "plugins/module_utils")
+    for name in ("module_utils", "plugin_utils"):
+        (place / "plugins" / name).symlink_to(root / "plugins" / name)
     (place / "playbooks/verify.yml").write_text(yaml.safe_dump([VERIFY]))
     for role in ROLES:
         (place / "roles" / role / "tasks").mkdir(parents=True)

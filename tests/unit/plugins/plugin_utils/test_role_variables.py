@@ -65,3 +65,11 @@ def test_good_values_and_those_that_only_the_role_can_evaluate() -> None:
             )
         }
     )
+
+
+def test_one_role_is_judged_alone() -> None:
+    hosts = {"web1": Lazy(istio_sidecar_timeout="soon", preflight_manage_arp="perhaps")}
+    known = _role_variables.options()
+    (said,) = problems(hosts, {"preflight": known["preflight"]})
+    assert said.startswith("role preflight: ")
+    assert len(problems(hosts)) == 2
