@@ -12,8 +12,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host import dns
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import lookups
 
 VIP = "192.168.0.62"
-Said = tuple[str, tuple[str, ...]] | Exception
-Answers = Mapping[tuple[str, str], Said]
+Answers = Mapping[tuple[str, str], "tuple[str, tuple[str, ...]] | Exception"]
 
 
 class Servers:
