@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import re
 import typing as t
@@ -47,12 +48,12 @@ def look(traffic: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
         found, clashes = bases()
     except HostError as exc:
         return {**seen, "error": str(exc), "kept": [], "clashes": []}
-    lines = [line for item in traffic for line in _asked(found, item, places)]
+    lines = [line for item in traffic for line in _asked(found, item, tuple(places))]
     return {**seen, "kept": lines, "clashes": clashes}
 
 
 def _asked(
-    found: t.Sequence[Base], item: t.Mapping[str, t.Any], places: t.Sequence[addresses.Place]
+    found: t.Sequence[Base], item: t.Mapping[str, t.Any], places: tuple[addresses.Place, ...]
 ) -> list[dict[str, t.Any]]:
     try:
         return kept(found, Traffic(**item), places)
@@ -120,7 +121,7 @@ def networks(places: t.Sequence[addresses.Place]) -> list[dict[str, t.Any]]:
     ]
 
 
-def kept(found: t.Sequence[Base], traffic: Traffic, places: t.Sequence[addresses.Place] = ()) -> list[dict[str, t.Any]]:
+def kept(found: t.Sequence[Base], traffic: Traffic, places: tuple[addresses.Place, ...] = ()) -> list[dict[str, t.Any]]:
     """What of it does not get through, or may not, by the chain that keeps it."""
     lines: dict[tuple[str, str], dict[str, t.Any]] = {}
     for hook in traffic.hooks:
@@ -142,7 +143,7 @@ def kept(found: t.Sequence[Base], traffic: Traffic, places: t.Sequence[addresses
     return list(lines.values())
 
 
-def _packet(traffic: Traffic, hook: str, source: str, port: int, places: t.Sequence[addresses.Place]) -> Packet:
+def _packet(traffic: Traffic, hook: str, source: str, port: int, places: tuple[addresses.Place, ...]) -> Packet:
     told: dict[str, t.Any] = {**traffic.packet, **({traffic.port_field: port} if port else {})}
     if "flags" in told:
         told["flags"] = frozenset(told["flags"])
@@ -151,18 +152,23 @@ def _packet(traffic: Traffic, hook: str, source: str, port: int, places: t.Seque
     return Packet(
         hook,
         PROTOCOLS[traffic.protocol],
-        source=ipaddress.IPv4Network(source) if source else None,
-        destination=ipaddress.IPv4Network(traffic.destination) if traffic.destination else None,
+        source=_network(source) if source else None,
+        destination=_network(traffic.destination) if traffic.destination else None,
         **told,
     )
 
 
-def _device(places: t.Sequence[addresses.Place], source: str, hook: str) -> str | None:
+# A site has few addresses, and asks about each for every port and chain.
+_network = functools.cache(ipaddress.IPv4Network)
+
+
+@functools.cache
+def _device(places: tuple[addresses.Place, ...], source: str, hook: str) -> str | None:
     """Where it comes in: of its subnet the interface, else the only one. None where there are several, or a node
     forwards what its own pods send."""
     if hook == "forward" and ("/" in source or not source):
         return None
-    homes = addresses.home_of(places, ipaddress.IPv4Network(source).network_address) if source else []
+    homes = addresses.home_of(places, _network(source).network_address) if source else []
     real = {
         place.interface
         for place in places

@@ -18,11 +18,11 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.firewall impo
 RULES = Path(__file__).with_name("rules")
 MISSING = Result(127, "", "is not installed")
 NOTHING = Result(0, '{"nftables": []}', "")
-PLACES = [
+PLACES = (
     Place("lo", ipaddress.ip_address("127.0.0.1"), 8),
     Place("eth0", ipaddress.ip_address("192.168.0.61"), 24),
     Place("docker0", ipaddress.ip_address("172.17.0.1"), 16),
-]
+)
 TRAFFIC = firewall.Traffic(
     "exposed",
     ["input"],
@@ -150,12 +150,12 @@ def test_what_cannot_be_asked_about(host: dict[str, Any], item: dict[str, Any]) 
         ("192.168.0.81", PLACES, "input", "eth0"),
         ("10.0.0.9", PLACES, "forward", "eth0"),
         ("172.17.0.5", PLACES, "input", "docker0"),
-        ("10.0.0.9", [*PLACES, Place("eth1", ipaddress.ip_address("10.9.0.1"), 24)], "input", None),
+        ("10.0.0.9", (*PLACES, Place("eth1", ipaddress.ip_address("10.9.0.1"), 24)), "input", None),
         ("10.244.0.0/16", PLACES, "input", "eth0"),
         ("10.244.0.0/16", PLACES, "forward", None),
         ("", PLACES, "input", "eth0"),
         ("", PLACES, "forward", None),
     ],
 )
-def test_where_it_comes_in(source: str, places: list[Place], hook: str, device: str | None) -> None:
+def test_where_it_comes_in(source: str, places: tuple[Place, ...], hook: str, device: str | None) -> None:
     assert firewall._device(places, source, hook) == device

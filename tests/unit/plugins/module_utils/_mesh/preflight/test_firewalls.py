@@ -49,7 +49,7 @@ def rules(name: str) -> list[Base]:
 
 
 def looks(site: sites.Site, host: str, bases: list[Base], **more: Any) -> dict[str, Any]:
-    places = [Place("eth0", ipaddress.ip_address(HOSTS[host]["ansible_host"]), 24)]
+    places = (Place("eth0", ipaddress.ip_address(HOSTS[host]["ansible_host"]), 24),)
     asked = [firewall.Traffic(**item) for item in traffic(site, host)]
     kept = [line for item in asked for line in firewall.kept(bases, item, places)]
     return {host: {"packet_filter": {**EMPTY, "kept": kept, **more}}}
