@@ -13,9 +13,17 @@ description:
   - Makes the option O(mesh.expansion.preflight_look#module:roles) out of the variables of the roles
     P(mesh.expansion.dnsmasq#role) and P(mesh.expansion.istio_sidecar#role), so that one look at a VM is enough where
     nothing is to be done.
+  - With O(verify), also what P(mesh.expansion.verify#role) would tell M(mesh.expansion.verify_vm), as far as it is not
+    told the others.
   - What cannot be made of the variables is left out and is no error here, since preflight reports everything at once.
+positional: verify
 extends_documentation_fragment:
   - mesh.expansion._of_host
+options:
+  verify:
+    description: Whether verification follows in the same run.
+    type: boolean
+    default: false
 """
 
 EXAMPLES = r"""
@@ -27,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: V(resolver) and V(sidecar), as far as they can be made; none for a host that is no VM.
+  description: V(resolver), V(sidecar) and V(verify), as far as they can be made; none for a host that is no VM.
   type: dictionary
 """
 
@@ -37,13 +45,13 @@ from jinja2 import pass_context
 
 
 @pass_context
-def preflight_roles(context: t.Any, host: str) -> dict[str, dict[str, t.Any]]:
+def preflight_roles(context: t.Any, host: str, verify: bool = False) -> dict[str, dict[str, t.Any]]:
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
     from ansible_collections.mesh.expansion.plugins.plugin_utils import _vm_roles
 
     if host not in (context.resolve_or_missing("groups").get("vms") or []):
         return {}
-    return _vm_roles.options(context)
+    return _vm_roles.options(context, verify)
 
 
 class FilterModule:

@@ -63,6 +63,9 @@ options:
       sidecar:
         description: What M(mesh.expansion.istio_sidecar_look) takes.
         type: dict
+      verify:
+        description: What M(mesh.expansion.verify_vm) takes beside what the other two take.
+        type: dict
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
 requirements:
@@ -142,6 +145,10 @@ resolver:
 sidecar:
   description: What M(mesh.expansion.istio_sidecar_look) would return. Missing where it would fail.
   returned: for a VM, as root, with O(roles.sidecar)
+  type: dict
+verified:
+  description: What M(mesh.expansion.verify_vm) would return, without waiting for anything.
+  returned: for a VM on which neither role has anything to do and every check holds, with O(roles.verify)
   type: dict
 asking:
   description: The address that services are asked from as it was given, the interface that O(vip) belongs on, all of
@@ -247,7 +254,7 @@ def installed() -> str:
 
 
 def of_role(
-    options: t.Mapping[str, t.Any] | None, look: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any]]
+    options: t.Mapping[str, t.Any] | None, look: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any] | None]
 ) -> dict[str, t.Any] | None:
     """What a role would see; None where it cannot look, which it says by itself when its turn comes."""
     try:
@@ -291,6 +298,7 @@ def look(
         told = roles or {}
         seen["resolver"] = of_role(told.get("resolver"), vm_roles.resolver)
         seen["sidecar"] = of_role(told.get("sidecar"), vm_roles.sidecar)
+        seen["verified"] = of_role(told if told.get("verify") else None, lambda told: vm_roles.verified(told, seen))
     if "vm" in kinds and package:
         seen["package"] = {"source": package, **deb_source.inspect(kept(seen.get("sidecar")) or package, SECONDS)}
     return {name: value for name, value in seen.items() if value is not None}
@@ -315,7 +323,7 @@ def main() -> None:
             "roles": {
                 "type": "dict",
                 "default": {},
-                "options": {"resolver": {"type": "dict"}, "sidecar": {"type": "dict"}},
+                "options": {"resolver": {"type": "dict"}, "sidecar": {"type": "dict"}, "verify": {"type": "dict"}},
             },
         },
         supports_check_mode=True,

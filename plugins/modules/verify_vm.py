@@ -53,6 +53,11 @@ options:
     description: What this host is called in messages.
     type: str
     default: this host
+  seen:
+    description:
+      - What this module would return, as RV(mesh.expansion.preflight_look#module:verified) has it of a moment ago.
+      - It is returned, and the VM is not looked at again.
+    type: dict
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
 seealso:
@@ -108,65 +113,12 @@ bootstrap:
   type: dict
 """
 
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mesh.expansion.plugins.module_utils import _options
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import control_plane
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap import look as bootstrap
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.bootstrap.layout import Layout
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks import look, look_istiod, proxy, vm, vm_istiod
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.dns import settings as dns
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.checks.of_vm import check
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.generations.model import DNSMASQ
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.identity import files
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.options import of_module
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar.settings import Settings, argument_spec
-
-
-def _resolver(params: t.Mapping[str, t.Any]) -> dns.Settings | None:
-    if params["dns_mode"] != DNSMASQ:
-        return None
-    if params["resolver"] is None:
-        raise MeshError("resolver is not given: with dns_mode dnsmasq, give what mesh.expansion.dnsmasq_look takes.")
-    return dns.parse(of_module("resolver", dns.OPTIONS, params["resolver"]))
-
-
-def _with_secret(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, t.Any]:
-    resolver = _resolver(params)
-    if resolver is None:
-        raise MeshError(f"dns_mode is {params['dns_mode']!r}, which this generation's sidecar cannot do. Use dnsmasq.")
-    wanted = look.Wanted(resolver, sidecar, params["cluster_domain"], params["host"])
-    seen = look.look(wanted, params["timeout"])
-    return {
-        "checks": vm.judge(wanted, seen),
-        "lookups": dict(seen.lookups),
-    }
-
-
-def _with_token(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, t.Any]:
-    wanted = look_istiod.Wanted(
-        sidecar=sidecar,
-        dns_mode=params["dns_mode"],
-        resolver=_resolver(params),
-        control_plane=control_plane.host(params["revision"], sidecar.istio_namespace),
-        cluster_domain=params["cluster_domain"],
-        host=params["host"],
-        vm_to_pods=params["vm_to_pods"],
-        server=params["server"],
-    )
-    seen = look_istiod.look(wanted, params["timeout"])
-    return {"checks": vm_istiod.judge(wanted, seen), "bootstrap": bootstrap.look(Layout())}
-
-
-def check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    sidecar = Settings.from_options(of_module("sidecar", argument_spec(), params["sidecar"]))
-    found = (_with_token if sidecar.layout.bootstrapped else _with_secret)(params, sidecar)
-    checks = {name: finding.as_dict() for name, finding in found.pop("checks").items()}
-    return {"checks": checks, **found, "identity": files.inspect(layout.CERTS), "proxy": proxy.look()}
-
 
 _KINDS = {
     "revision": _options.NAMESPACE,
@@ -188,10 +140,13 @@ def main() -> None:
             "cluster_domain": {"type": "str", "default": "cluster.local"},
             "timeout": {"type": "int", "default": 30},
             "host": {"type": "str", "default": "this host"},
+            "seen": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     _options.refuse(module, _options.wrong(module.params, _KINDS))
+    if module.params["seen"]:
+        module.exit_json(changed=False, **module.params["seen"])
     try:
         found = check(module.params)
     except (HostError, MeshError) as exc:

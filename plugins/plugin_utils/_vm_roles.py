@@ -18,10 +18,11 @@ from jinja2.runtime import Undefined
 _NOT_THERE = (AnsibleError, UndefinedError, SettingsError)
 
 
-def options(context: t.Any) -> dict[str, dict[str, t.Any]]:
+def options(context: t.Any, verify: bool) -> dict[str, dict[str, t.Any]]:
     """The options by role, without those that the variables do not give."""
     found = {}
-    for name, made in (("resolver", _resolver), ("sidecar", _sidecar)):
+    kinds = {"resolver": _resolver, "sidecar": _sidecar, **({"verify": _verify} if verify else {})}
+    for name, made in kinds.items():
         try:
             found[name] = made(lambda variable: _plain(context.resolve(variable)))
         except _NOT_THERE:
@@ -46,6 +47,17 @@ def _sidecar(read: t.Callable[[str], t.Any]) -> dict[str, t.Any]:
     if source and not package.is_url(source):
         told["offer"] = dataclasses.asdict(package.local_offer(source, checksum))
     return told
+
+
+def _verify(read: t.Callable[[str], t.Any]) -> dict[str, t.Any]:
+    return {
+        "dns_mode": read("istio_sidecar_dns_mode"),
+        "revision": read("istio_sidecar_revision"),
+        "vm_to_pods": read("verify_vm_to_pods"),
+        "server": read("verify_server"),
+        "cluster_domain": read("verify_cluster_domain"),
+        "host": read("inventory_hostname"),
+    }
 
 
 def _plain(value: t.Any) -> t.Any:

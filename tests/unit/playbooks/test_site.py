@@ -22,6 +22,7 @@ VERIFY = {
     "gather_facts": False,
     "tasks": [
         {"ansible.builtin.debug": {"msg": "judged {{ verify_vms }}"}},
+        {"ansible.builtin.debug": {"msg": "untouched: {{ __site_untouched }}"}, "run_once": True},
         {"ansible.builtin.set_fact": {"__verify_rows": "{{ rows | default([]) }}"}, "run_once": True},
         {"ansible.builtin.fail": {"msg": "too early"}, "when": "verify_require"},
     ],
@@ -57,7 +58,7 @@ def collections(root: Path, tmp_path: Path) -> Path:
     for name in ("site", "preflight"):
         shutil.copy(root / f"playbooks/{name}.yml", place / "playbooks")
     (place / "plugins/filter").mkdir(parents=True)
-    for name in ("mesh_hosts", "mesh_role_problems", "preflight_unsettled"):
+    for name in ("mesh_hosts", "mesh_role_problems", "preflight_unsettled", "preflight_untouched"):
         shutil.copy(root / f"plugins/filter/{name}.py", place / "plugins/filter")
     for name in ("module_utils", "plugin_utils"):
         (place / "plugins" / name).symlink_to(root / "plugins" / name)
@@ -215,6 +216,7 @@ def test_vms_where_nothing_is_to_be_done_are_not_touched(collections: Path) -> N
     assert "verify on ['web1', 'web3']" in done.stdout
     assert "istio_sidecar on ['web2', 'web3', 'web4']" in done.stdout
     assert "judged ['web1', 'web2', 'web3', 'web4']" in done.stdout
+    assert "untouched: False" in done.stdout
 
 
 def test_where_no_vm_needs_anything_no_role_runs_on_one(collections: Path) -> None:
@@ -222,7 +224,7 @@ def test_where_no_vm_needs_anything_no_role_runs_on_one(collections: Path) -> No
     assert done.returncode == 0, done.stdout[-3000:]
     assert "dnsmasq on" not in done.stdout
     assert "istio_sidecar on" not in done.stdout
-    for said in ("seen True", "registration on ['web1', 'web2']", "judged ['web1', 'web2']"):
+    for said in ("seen True", "registration on ['web1', 'web2']", "judged ['web1', 'web2']", "untouched: True"):
         assert said in done.stdout
 
 

@@ -18,6 +18,29 @@ def notes(vms: t.Collection[str], looks: t.Mapping[str, Seen]) -> list[str]:
     return [f"{len(fine)} of {len(vms)} VMs have their DNS and their sidecar as they should be."] if fine else []
 
 
+# What a run has done, by the variables that say so: results of modules, and looks that lead to work.
+_DONE = (
+    "__exposure_labelled",
+    "__exposure_done",
+    "__registration_prepare",
+    "__registration_done",
+    "__mesh_policy_done",
+)
+_LOOKS = ("__director_seen", "__real_server_seen")
+
+
+def untouched(vms: t.Collection[str], hosts: t.Mapping[str, Seen]) -> bool:
+    """Whether a run has changed nothing so far, on none of its hosts and not in the cluster."""
+    for name, variables in hosts.items():
+        if any((variables.get(done) or {}).get("changed") for done in _DONE):
+            return False
+        if any((variables.get(seen) or {}).get("operations") for seen in _LOOKS):
+            return False
+        if name in vms and unsettled(variables.get("__preflight_look"), variables.get("__verify_identity")):
+            return False
+    return True
+
+
 def unsettled(look: Seen | None, identity: Seen | None = None) -> bool:
     """Whether a sidecar has to be looked at anew: also where the resolver changes."""
     seen = look or {}

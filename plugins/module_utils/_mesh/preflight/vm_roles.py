@@ -9,8 +9,10 @@ import typing as t
 
 from ..dns import settings as dns
 from ..dns import work
+from ..generations.model import DNSMASQ
 from ..options import of_module
 from ..sidecar import report
+from ..sidecar.settings import argument_spec
 
 
 def resolver(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -22,3 +24,19 @@ def resolver(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def sidecar(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """As the module istio_sidecar_look returns it."""
     return report.report(of_module("sidecar", report.look_spec(), options))
+
+
+def verified(told: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """As the module verify_vm returns it, where the roles have nothing to do and all checks hold at once; None where
+    there is something to do, wait for or complain of, which is verification's at the end of the run."""
+    # Here, since most VMs on which there is work load none of it.
+    from ..checks import of_vm
+    from . import settled
+
+    if settled.unsettled(seen):
+        return None
+    sidecar_told = {name: told["sidecar"][name] for name in argument_spec() if name in told["sidecar"]}
+    mode = told["verify"]["dns_mode"]
+    resolver_told = told["resolver"] if mode == DNSMASQ else None
+    found = of_vm.check({**told["verify"], "sidecar": sidecar_told, "resolver": resolver_told, "timeout": 0})
+    return found if of_vm.all_hold(found) else None

@@ -17,10 +17,10 @@ PLAY = [
         "gather_facts": False,
         "tasks": [
             {"ansible.builtin.import_role": {"name": f"mesh.expansion.{role}", "tasks_from": "options.yml"}}
-            for role in ("dnsmasq", "istio_sidecar")
+            for role in ("dnsmasq", "istio_sidecar", "verify")
         ]
         + [{"ansible.builtin.copy": {"content": "{{ told }}", "dest": "{{ place }}/{{ inventory_hostname }}.json"}}],
-        "vars": {"told": "{{ inventory_hostname | mesh.expansion.preflight_roles | to_json }}"},
+        "vars": {"told": "{{ inventory_hostname | mesh.expansion.preflight_roles(verify) | to_json }}"},
     }
 ]
 SITE = {
@@ -33,13 +33,13 @@ SITE = {
 }
 
 
-def told(root: Path, place: Path, **variables: Any) -> dict[str, Any]:
+def told(root: Path, place: Path, verify: bool = False, **variables: Any) -> dict[str, Any]:
     """By host: one VM, and one host that is none."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_host": "192.0.2.7"}
     names = {"vms": "vm1", "director": "lvs1", "k8s_nodes": "node1"}
     inventory = {
         "all": {
-            "vars": {**SITE, **variables, "place": str(place)},
+            "vars": {**SITE, **variables, "place": str(place), "verify": verify},
             "children": {group: {"hosts": {name: host}} for group, name in names.items()},
         }
     }
@@ -60,6 +60,19 @@ def test_what_the_roles_would_say(root: Path, tmp_path: Path) -> None:
     assert found["vm1"]["sidecar"]["services"][0]["name"] == "web"
     assert found["vm1"]["sidecar"]["allow_downgrade"] is False
     assert "offer" not in found["vm1"]["sidecar"]
+
+
+def test_what_verification_would_say(root: Path, tmp_path: Path) -> None:
+    found = told(root, tmp_path, verify=True, mesh_cluster_domain="example.org")
+    assert found["lvs1"] == {}
+    assert found["vm1"]["verify"] == {
+        "dns_mode": "dnsmasq",
+        "revision": "",
+        "vm_to_pods": False,
+        "server": "",
+        "cluster_domain": "example.org",
+        "host": "vm1",
+    }
 
 
 def test_in_another_mode_than_dnsmasq_it_is_to_be_gone(root: Path, tmp_path: Path) -> None:

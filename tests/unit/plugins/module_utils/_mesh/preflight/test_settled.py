@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.mesh.expansion.plugins.filter.preflight_unsettled import preflight_unsettled
+from ansible_collections.mesh.expansion.plugins.filter.preflight_untouched import preflight_untouched
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import settled
 
 Seen = dict[str, t.Any]
@@ -83,6 +84,42 @@ def test_the_hosts_of_a_play() -> None:
     assert preflight_unsettled(list(known), {}, "dnsmasq") == list(known)
     # A sidecar is looked at anew where the resolver changes.
     assert preflight_unsettled(list(known), known, "istio_sidecar") == ["web2", "web3", "web4", "web5"]
+
+
+QUIET: dict[str, Seen] = {
+    "lvs1": {"__director_seen": {"operations": []}, "__exposure_done": {"changed": False}},
+    "node1": {"__real_server_seen": {"operations": []}},
+    "web1": {"__preflight_look": {"resolver": RESOLVER, "sidecar": SIDECAR}, "__verify_identity": SECRET},
+    "web2": {"__preflight_look": {"resolver": LEFT, "sidecar": SIDECAR}, "__registration_done": {"changed": False}},
+}
+
+
+def test_a_run_that_did_nothing() -> None:
+    assert preflight_untouched(list(QUIET), QUIET, ["web1", "web2"])
+
+
+@pytest.mark.parametrize(
+    ("host", "variables"),
+    [
+        ("lvs1", {"__director_seen": {"operations": ["load the table"]}}),
+        ("node1", {"__real_server_seen": {"operations": ["set arp_ignore"]}}),
+        ("web1", {"__exposure_done": {"changed": True}}),
+        ("web1", {"__exposure_labelled": {"changed": True}}),
+        ("web1", {"__registration_prepare": {"changed": True, "moving": []}}),
+        ("web1", {"__registration_done": {"changed": True}}),
+        ("web1", {"__mesh_policy_done": {"changed": True}}),
+        ("web2", {"__verify_identity": {"action": "deliver"}}),
+        ("web2", {"__preflight_look": {"resolver": {**RESOLVER, "operations": ["x"]}, "sidecar": SIDECAR}}),
+        ("web2", {"__preflight_look": {}}),
+    ],
+)
+def test_a_run_that_did_something(host: str, variables: Seen) -> None:
+    hosts = {**QUIET, host: {**QUIET[host], **variables}}
+    assert not preflight_untouched(list(hosts), hosts, ["web1", "web2"])
+
+
+def test_a_vm_that_was_not_looked_at_is_no_witness() -> None:
+    assert not preflight_untouched(["web1", "web3"], QUIET, ["web1", "web3"])
 
 
 def test_how_many_are_left_alone_is_said() -> None:
