@@ -25,8 +25,7 @@ SETTINGS_MODE, ROOT_MODE, TOKEN_MODE = "0640", "0644", "0600"
 # What a look has to hold, for a decision to be possible.
 LOOKED_AT = ("identity", "files", "token")
 
-# Whether a token is asked for: no, the one that is there will do if its account is still the same, yes.
-NONE, PRESENT, REQUEST = "none", "present", "request"
+NONE, PRESENT, REQUEST = token.NONE, token.PRESENT, token.REQUEST
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,8 @@ import json
 import typing as t
 
 AUDIENCE = "istio-ca"
+# Whether a token is asked for: no, the one that is there will do if its account is still the same, yes.
+NONE, PRESENT, REQUEST = "none", "present", "request"
 # What of a token's content is shown: nothing by which somebody could be it.
 _SHOWN = ("aud", "exp", "sub")
 

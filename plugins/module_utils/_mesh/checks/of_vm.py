@@ -56,7 +56,8 @@ def _with_token(params: t.Mapping[str, t.Any], sidecar: Settings) -> dict[str, t
 
 
 def check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    sidecar = Settings.from_options(of_module("sidecar", argument_spec(), params["sidecar"]))
+    spec = {**argument_spec(), "vip": {"type": "str", "required": True}}
+    sidecar = Settings.from_options(of_module("sidecar", spec, params["sidecar"]))
     found = (_with_token if sidecar.layout.bootstrapped else _with_secret)(params, sidecar)
     checks = {name: finding.as_dict() for name, finding in found.pop("checks").items()}
     return {"checks": checks, **found, "identity": files.inspect(layout.CERTS), "proxy": proxy.look()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..bootstrap import plan
+from ..bootstrap import token as tokens
 
 Seen = t.Mapping[str, t.Any]
 
@@ -70,6 +70,6 @@ def _unsettled_identity(compared: Seen) -> bool:
         return True
     if "token" in compared:
         token = compared["token"]
-        kept = token["action"] == plan.NONE and not token["attributes"]
+        kept = token["action"] == tokens.NONE and not token["attributes"]
         return not kept or bool(compared["outdated"] or compared.get("removed"))
     return bool(compared.get("action") != "keep")
