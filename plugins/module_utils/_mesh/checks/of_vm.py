@@ -64,6 +64,5 @@ def check(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def all_hold(found: t.Mapping[str, t.Any]) -> bool:
-    """Whether no check has anything to complain of, and every name answers."""
-    answered = all(said["addresses"] for said in found.get("lookups", {}).values())
-    return answered and not any(said["problems"] for said in found["checks"].values())
+    """Whether no check has anything to complain of. What names must answer is known to the cluster alone."""
+    return not any(said["problems"] for said in found["checks"].values())
