@@ -22,7 +22,7 @@ VERIFY = {
     "gather_facts": False,
     "tasks": [
         {"ansible.builtin.debug": {"msg": "judged {{ verify_vms }}"}},
-        {"ansible.builtin.debug": {"msg": "untouched: {{ __site_untouched }}"}, "run_once": True},
+        {"ansible.builtin.debug": {"msg": "untouched: {{ __verify_untouched }}"}, "run_once": True},
         {"ansible.builtin.set_fact": {"__verify_rows": "{{ rows | default([]) }}"}, "run_once": True},
         {"ansible.builtin.fail": {"msg": "too early"}, "when": "verify_require"},
     ],
