@@ -62,11 +62,15 @@ def dnsmasq_lines(
     return lines
 
 
+def named(resolv_conf: str) -> list[str]:
+    """The name servers of a resolv.conf as they stand there."""
+    return re.findall(r"^\s*nameserver\s+(\S+)", resolv_conf, re.MULTILINE)
+
+
 def nameservers(resolv_conf: str) -> list[str]:
     """The name servers of a resolv.conf, without those on a loopback address: they are local forwarders."""
-    found = re.findall(r"^\s*nameserver\s+(\S+)", resolv_conf, re.MULTILINE)
     result = []
-    for value in found:
+    for value in named(resolv_conf):
         try:
             # A link-local server carries its interface as a zone, which dnsmasq understands.
             loopback = ipaddress.ip_address(value.split("%", 1)[0]).is_loopback

@@ -48,7 +48,8 @@ def look(traffic: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
         found, clashes = bases()
     except HostError as exc:
         return {**seen, "error": str(exc), "kept": [], "clashes": []}
-    lines = [line for item in traffic for line in _asked(found, item, tuple(places))]
+    known = tuple(places)
+    lines = [line for item in traffic for line in _asked(found, item, known)]
     return {**seen, "kept": lines, "clashes": clashes}
 
 

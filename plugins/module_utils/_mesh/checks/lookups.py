@@ -15,6 +15,7 @@ import typing as t
 
 from ..._host import dns
 from ..._host.dns_client import ask
+from ..resolver import named
 
 _SECONDS = 3
 # After another code programs ask the next server.
@@ -40,10 +41,9 @@ class Config:
 
 def config(resolv_conf: str) -> Config:
     """The last line of a kind counts, but for servers."""
-    servers = re.findall(r"^\s*nameserver\s+(\S+)", resolv_conf, re.MULTILINE)
     search = re.findall(r"^\s*(?:search|domain)\s+(\S.*)$", resolv_conf, re.MULTILINE)
     ndots = re.findall(r"^\s*options\s.*\bndots:(\d+)", resolv_conf, re.MULTILINE)
-    return Config(servers, search[-1].split() if search else [], int(ndots[-1]) if ndots else 1)
+    return Config(named(resolv_conf), search[-1].split() if search else [], int(ndots[-1]) if ndots else 1)
 
 
 def look_up(names: t.Sequence[str], resolv_conf: str, ask_server: Ask = ask) -> dict[str, Said]:

@@ -44,8 +44,8 @@ def _site(tmp_path: pathlib.Path, api: ansible_site.Api) -> ansible_site.Site:
     return ansible_site.Site(tmp_path, api, "", {})
 
 
-def play(site: ansible_site.Site, *tasks: Json, interpreter: str = sys.executable) -> tuple[list[Json], str]:
-    """Of each task what it said, and what the run printed."""
+def play(site: ansible_site.Site, *tasks: Json, interpreter: str = sys.executable) -> list[Json]:
+    """Of each task what it said."""
     tasks = tuple({**task, "register": f"seen{number}", "failed_when": False} for number, task in enumerate(tasks))
     shown = [
         {
@@ -75,7 +75,7 @@ def play(site: ansible_site.Site, *tasks: Json, interpreter: str = sys.executabl
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line[1:] for line in done.stdout.splitlines() if line.startswith('+{"')]
     assert len(lines) == len(tasks), done.stdout
-    return [json.loads(line) for line in lines], done.stdout
+    return [json.loads(line) for line in lines]
 
 
 def labels(site: ansible_site.Site, **options: t.Any) -> Json:
@@ -94,7 +94,7 @@ def processes(site: ansible_site.Site) -> int:
 
 
 def test_both_ways_say_the_same(site: ansible_site.Site, api: ansible_site.Api) -> None:
-    (here, alone), _shown = play(site, labels(site), {**labels(site), "environment": {"LC_ALL": "C"}})
+    here, alone = play(site, labels(site), {**labels(site), "environment": {"LC_ALL": "C"}})
     assert said(here) == said(alone)
     assert here["operations"] == WRITES
     assert here["changed"]
@@ -104,7 +104,7 @@ def test_both_ways_say_the_same(site: ansible_site.Site, api: ansible_site.Api) 
 
 def test_a_failure_is_the_same(site: ansible_site.Site, api: ansible_site.Api) -> None:
     del api.objects[NAMESPACE]
-    (here, alone), _shown = play(site, labels(site), {**labels(site), "environment": {"LC_ALL": "C"}})
+    here, alone = play(site, labels(site), {**labels(site), "environment": {"LC_ALL": "C"}})
     assert said(here) == said(alone)
     assert here["msg"] == "Namespace istio-system does not exist. Correct namespace (mesh_istio_namespace)."
 
@@ -120,7 +120,7 @@ def test_a_failure_is_the_same(site: ansible_site.Site, api: ansible_site.Api) -
 )
 def test_wrong_options_are_refused_in_the_same_words(site: ansible_site.Site, options: Json, names: str) -> None:
     tasks = labels(site, **options), {**labels(site, **options), "environment": {"LC_ALL": "C"}}
-    (here, alone), _shown = play(site, *tasks)
+    here, alone = play(site, *tasks)
     assert here["msg"] == alone["msg"]
     assert names in here["msg"]
 
@@ -128,7 +128,7 @@ def test_wrong_options_are_refused_in_the_same_words(site: ansible_site.Site, op
 def test_what_is_required_is_the_modules_to_say(site: ansible_site.Site) -> None:
     task = labels(site)
     del task["mesh.expansion.istio_network_labels"]["network"]
-    (here,), _shown = play(site, task)
+    (here,) = play(site, task)
     assert "network" in here["msg"]
     assert processes(site) == 1
 
@@ -137,7 +137,7 @@ def test_another_interpreter_runs_the_module(site: ansible_site.Site) -> None:
     other = site.folder / "python"
     other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     other.chmod(0o755)
-    (there,), _shown = play(site, labels(site), interpreter=str(other))
+    (there,) = play(site, labels(site), interpreter=str(other))
     assert there["operations"] == WRITES
     assert processes(site) == 1
 
@@ -145,7 +145,7 @@ def test_another_interpreter_runs_the_module(site: ansible_site.Site) -> None:
 def test_a_delegated_task_goes_by_the_interpreter_of_that_host(site: ansible_site.Site) -> None:
     own = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     task = {**labels(site), "delegate_to": "localhost", "run_once": True, "vars": own}
-    (there,), _shown = play(site, task, interpreter="/nonexistent")
+    (there,) = play(site, task, interpreter="/nonexistent")
     assert there["operations"] == WRITES
     assert processes(site) == 0
 
