@@ -59,7 +59,8 @@ def preflight_notes(
     site = _variables.site(context, host)
     documents = (cluster or {}).get("documents") or []
     seen = looks or {}
-    return site.notes() + clients.notes(site, documents) + firewalls.notes(site, seen) + settled.notes(site.vms, seen)
+    fine = settled.notes(site.directors, site.nodes, site.vms, seen)
+    return site.notes() + clients.notes(site, documents) + firewalls.notes(site, seen) + fine
 
 
 class FilterModule:

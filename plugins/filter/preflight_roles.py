@@ -6,15 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: preflight_roles
-short_description: What the roles of a VM would tell their modules
+short_description: What the roles of a host would tell their modules
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.1.0"
 description:
   - Makes the option O(mesh.expansion.preflight_look#module:roles) out of the variables of the roles
-    P(mesh.expansion.dnsmasq#role) and P(mesh.expansion.istio_sidecar#role), so that one look at a VM is enough where
-    nothing is to be done.
+    P(mesh.expansion.director#role), P(mesh.expansion.real_server#role), P(mesh.expansion.dnsmasq#role) and
+    P(mesh.expansion.istio_sidecar#role), so that one look at a host is enough where nothing is to be done.
   - With O(verify), also what P(mesh.expansion.verify#role) would tell M(mesh.expansion.verify_vm), as far as it is not
     told the others.
+  - Nothing is made for a director whose role asks the cluster first, for its nodes or for root certificates.
   - What cannot be made of the variables is left out and is no error here, since preflight reports everything at once.
 positional: verify
 extends_documentation_fragment:
@@ -28,14 +29,15 @@ options:
 
 EXAMPLES = r"""
 ---
-- name: Show what the roles of this VM are told
+- name: Show what the roles of this host are told
   ansible.builtin.debug:
     msg: "{{ inventory_hostname | mesh.expansion.preflight_roles }}"
 """
 
 RETURN = r"""
 _value:
-  description: V(resolver), V(sidecar) and V(verify), as far as they can be made; none for a host that is no VM.
+  description: V(director) for a director, V(real_server) for a node, V(resolver), V(sidecar) and V(verify) for a VM,
+    as far as they can be made.
   type: dictionary
 """
 
@@ -47,11 +49,9 @@ from jinja2 import pass_context
 @pass_context
 def preflight_roles(context: t.Any, host: str, verify: bool = False) -> dict[str, dict[str, t.Any]]:
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
-    from ansible_collections.mesh.expansion.plugins.plugin_utils import _vm_roles
+    from ansible_collections.mesh.expansion.plugins.plugin_utils import _role_options
 
-    if host not in (context.resolve_or_missing("groups").get("vms") or []):
-        return {}
-    return _vm_roles.options(context, verify)
+    return _role_options.options(context, host, verify)
 
 
 class FilterModule:

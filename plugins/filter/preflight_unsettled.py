@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: preflight_unsettled
-short_description: The VMs where a role has something to do
+short_description: The hosts where a role has something to do
 author: mesh.expansion contributors (@mesh-expansion)
 version_added: "1.1.0"
 description:
-  - Chooses, for C(hosts) of a play, the VMs where the role P(mesh.expansion.preflight#role) of the same run saw that
+  - Chooses, for C(hosts) of a play, the hosts where the role P(mesh.expansion.preflight#role) of the same run saw that
     another role has something to do, or looked at nothing.
 positional: hostvars, role
 options:
   _input:
-    description: The VMs.
+    description: The hosts.
     type: list
     elements: string
     required: true
@@ -26,7 +26,7 @@ options:
   role:
     description: The role. Where P(mesh.expansion.dnsmasq#role) has something to do, the sidecar is looked at anew.
     type: string
-    choices: [dnsmasq, istio_sidecar]
+    choices: [director, real_server, dnsmasq, istio_sidecar]
     required: true
 """
 
@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Names of the VMs, in their order.
+  description: Names of the hosts, in their order.
   type: list
   elements: string
 """
@@ -54,14 +54,8 @@ def preflight_unsettled(
     # Each worker process that uses one filter of a collection loads the files of all: what only this one needs, here.
     from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import settled
 
-    def has_work(variables: t.Mapping[str, t.Any]) -> bool:
-        look = variables.get("__preflight_look") or {}
-        if role == "dnsmasq":
-            return settled.unsettled_resolver(look.get("resolver"))
-        return settled.unsettled(look, variables.get("__verify_identity"))
-
     # Where only the syntax is checked, nothing is known of any host.
-    return [host for host in hosts if has_work(hostvars.get(host) or {})]
+    return [host for host in hosts if settled.has_work(role, hostvars.get(host) or {})]
 
 
 class FilterModule:

@@ -77,14 +77,7 @@ def main() -> None:
     except HostError as exc:
         module.fail_json(msg=f"Cannot confirm the change of {role}: {exc}", confirmed=False)
     if not confirmed:
-        module.fail_json(
-            msg=(
-                f"The change of {role} was not confirmed within {guard.SECONDS} s, so this host has put back how it "
-                "was before this run. Find out why new connections to it came late or not at all, and run again. "
-                f"On that host: journalctl -u {guard.unit(role)}."
-            ),
-            confirmed=False,
-        )
+        module.fail_json(msg=guard.too_late(role), confirmed=False)
     module.exit_json(changed=False, confirmed=True)
 
 

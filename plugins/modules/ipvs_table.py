@@ -169,10 +169,11 @@ drained:
       sample: false
 """
 
+import gc
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mesh.expansion.plugins.module_utils import _ipvs_module
+from ansible_collections.mesh.expansion.plugins.module_utils import _ipvs_module, _packed
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs import model, options
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.reconcile import Outcome
@@ -180,6 +181,9 @@ from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.wanted import
 
 
 def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
+    packed = _packed.unpack(module.params["services"])
+    if packed is not None:
+        module = _packed.Unpacked(module, "services", packed)
     keys: list[model.ServiceKey] = []
 
     def parse() -> list[Wanted]:
@@ -195,6 +199,8 @@ def run(module: t.Any, connect: t.Callable[..., Client] = Client.open) -> None:
 
 
 def main() -> None:
+    # A large table makes many values and no garbage, for which they would be searched again and again.
+    gc.disable()
     module = AnsibleModule(
         argument_spec={
             **_ipvs_module.drain_spec(),

@@ -52,11 +52,17 @@ options:
     type: float
     default: 0
   roles:
-    description: What the roles of a VM would tell their modules, as P(mesh.expansion.preflight_roles#filter) returns
-      it; a VM is looked at as by these modules.
+    description: What the roles of the host would tell their modules, as P(mesh.expansion.preflight_roles#filter)
+      returns it; the host is looked at as by these modules.
     type: dict
     default: {}
     suboptions:
+      director:
+        description: What M(mesh.expansion.director_look) takes.
+        type: dict
+      real_server:
+        description: What M(mesh.expansion.real_server_look) takes.
+        type: dict
       resolver:
         description: What M(mesh.expansion.dnsmasq_look) takes.
         type: dict
@@ -138,6 +144,14 @@ probe:
   returned: for a director, with an IPv4 O(vip)
   type: dict
   sample: {interface: eth0, held: false, answered_by: [], error: "", hardware: "52:54:00:12:34:56", adverts: []}
+director:
+  description: What M(mesh.expansion.director_look) would return. Missing where it would fail.
+  returned: for a director, as root, with O(roles.director)
+  type: dict
+real_server:
+  description: What M(mesh.expansion.real_server_look) would return. Missing where it would fail.
+  returned: for a node, with O(roles.real_server)
+  type: dict
 resolver:
   description: What M(mesh.expansion.dnsmasq_look) would return. Missing where it would fail.
   returned: for a VM, as root, with O(roles.resolver)
@@ -195,8 +209,9 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host import (
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
 from ansible_collections.mesh.expansion.plugins.module_utils._host.firewall import look as firewall
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import IpvsError
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.errors import MeshError
-from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import vm_roles
+from ansible_collections.mesh.expansion.plugins.module_utils._mesh.preflight import roles as as_roles
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.sidecar import layout
 from ansible_collections.mesh.expansion.plugins.module_utils._module import NestedModule
 
@@ -259,7 +274,7 @@ def of_role(
     """What a role would see; None where it cannot look, which it says by itself when its turn comes."""
     try:
         return look(options) if options else None
-    except (HostError, MeshError, OSError):
+    except (HostError, IpvsError, MeshError, OSError):
         return None
 
 
@@ -280,6 +295,7 @@ def look(
     roles: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     # At first, before anything takes its time.
+    told = roles or {}
     seen: dict[str, t.Any] = {"clock": round(time.time() - now, 1) if now else None, "system": system.facts()}
     seen.update(system.user())
     if seen["root"]:
@@ -290,20 +306,22 @@ def look(
 
         seen.update(ip_vs=system.ip_vs(), probe=probe(vip), keepalived=standing.look())
         seen["asking"] = asking(vip, health_address) if end_to_end else None
+        seen["director"] = of_role(told.get("director"), as_roles.director)
     if "node" in kinds:
         seen.update(arp=system.arp_settings(), external_ips=system.external_ips())
+        seen["real_server"] = of_role(told.get("real_server"), as_roles.real_server)
     if "vm" in kinds:
         seen["installed"] = "" if allow_downgrade else installed()
     if "vm" in kinds and seen["root"]:
-        told = roles or {}
-        seen["resolver"] = of_role(told.get("resolver"), vm_roles.resolver)
-        seen["sidecar"] = of_role(told.get("sidecar"), vm_roles.sidecar)
-        seen["verified"] = of_role(told if told.get("verify") else None, lambda told: vm_roles.verified(told, seen))
+        seen["resolver"] = of_role(told.get("resolver"), as_roles.resolver)
+        seen["sidecar"] = of_role(told.get("sidecar"), as_roles.sidecar)
+        seen["verified"] = of_role(told if told.get("verify") else None, lambda told: as_roles.verified(told, seen))
     if "vm" in kinds and package:
         seen["package"] = {"source": package, **deb_source.inspect(kept(seen.get("sidecar")) or package, SECONDS)}
     return {name: value for name, value in seen.items() if value is not None}
 
 
+_ROLES = ("director", "real_server", "resolver", "sidecar", "verify")
 _KINDS = {
     "now": _options.SINCE,
 }
@@ -323,7 +341,7 @@ def main() -> None:
             "roles": {
                 "type": "dict",
                 "default": {},
-                "options": {"resolver": {"type": "dict"}, "sidecar": {"type": "dict"}, "verify": {"type": "dict"}},
+                "options": {name: {"type": "dict"} for name in _ROLES},
             },
         },
         supports_check_mode=True,

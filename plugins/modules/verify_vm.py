@@ -53,11 +53,6 @@ options:
     description: What this host is called in messages.
     type: str
     default: this host
-  seen:
-    description:
-      - What this module would return, as RV(mesh.expansion.preflight_look#module:verified) has it of a moment ago.
-      - It is returned, and the VM is not looked at again.
-    type: dict
 extends_documentation_fragment:
   - mesh.expansion._attributes.info
 seealso:
@@ -140,13 +135,10 @@ def main() -> None:
             "cluster_domain": {"type": "str", "default": "cluster.local"},
             "timeout": {"type": "int", "default": 30},
             "host": {"type": "str", "default": "this host"},
-            "seen": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     _options.refuse(module, _options.wrong(module.params, _KINDS))
-    if module.params["seen"]:
-        module.exit_json(changed=False, **module.params["seen"])
     try:
         found = check(module.params)
     except (HostError, MeshError) as exc:

@@ -66,9 +66,15 @@ class DrainAction(ActionBase):
             remove = boolean(arguments.get("drain_remove") or False)
         except (TypeError, ValueError):
             timeout, remove = 0, False
-        if self._task.check_mode or self._task.async_val or timeout <= SLICE or not drains(arguments):
+        if self._task.async_val:
             return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+        if self._task.check_mode or timeout <= SLICE or not drains(arguments):
+            return self._module(arguments, task_vars)
         return self._watch(arguments, timeout, remove, task_vars)
+
+    def _module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """One run of it."""
+        return dict(self._execute_module(module_args=arguments, task_vars=task_vars))
 
     def _watch(
         self, arguments: dict[str, t.Any], timeout: int, remove: bool, task_vars: dict[str, t.Any] | None
@@ -79,7 +85,7 @@ class DrainAction(ActionBase):
         while True:
             wait = max(0, min(SLICE, int(timeout - waited)))
             step = {**arguments, "drain_timeout": wait, "drain_remove": False}
-            result = merge(result, self._execute_module(module_args=step, task_vars=task_vars))
+            result = merge(result, self._module(step, task_vars))
             waited = time.monotonic() - started
             left = [one for one in result.get("drained", []) if not one["gone"]]
             if result.get("failed") or not left:
@@ -90,7 +96,7 @@ class DrainAction(ActionBase):
                 break
         if remove and not result.get("failed"):
             step = {**arguments, "drain_timeout": 0, "drain_remove": True}
-            result = merge(result, self._execute_module(module_args=step, task_vars=task_vars))
+            result = merge(result, self._module(step, task_vars))
         return result
 
     @staticmethod

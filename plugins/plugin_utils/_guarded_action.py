@@ -10,8 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.plugins.connection import ConnectionBase
-
-CONFIRM = "mesh.expansion.guard_confirm"
+from ansible_collections.mesh.expansion.plugins.module_utils._host import guard
 
 
 class GuardedAction(ActionBase):
@@ -34,8 +33,11 @@ class GuardedAction(ActionBase):
         # An established connection may outlive rules that let no new one in. A local one cannot be made anew.
         if type(self._connection).reset is not ConnectionBase.reset:
             self._connection.reset()
-        proven = {"role": self.role, "keep": bool(result.get("kept"))}
-        proof = self._execute_module(module_name=CONFIRM, module_args=proven, task_vars=task_vars)
-        if proof.get("failed"):
-            result.update(failed=True, msg=proof.get("msg", f"{CONFIRM} failed"))
+        # As the module guard_confirm does.
+        proof = self._low_level_execute_command(guard.confirming(self.role, bool(result.get("kept"))), sudoable=True)
+        if proof["rc"] == guard.TOO_LATE:
+            result.update(failed=True, msg=guard.too_late(self.role))
+        elif proof["rc"] != 0:
+            said = (proof["stderr"] or proof["stdout"]).strip()
+            result.update(failed=True, msg=f"Cannot confirm the change of {self.role}: {said}")
         return result

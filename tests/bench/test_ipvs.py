@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mesh.expansion.plugins.module_utils import _packed
 
 from tests.bench import rows as bench_rows
 from tests.integration.ipvs import director
@@ -69,8 +70,10 @@ def module_programs(folder: Path) -> list[Path]:
     calls: dict[str, dict[str, Any]] = {}
     common = {"drain_timeout": 300, "drain_remove": False}
     for size in SIZES:
-        calls[str(folder / f"module-{size}-load")] = {"services": table(size), "purge": "real_servers", **common}
-        calls[str(folder / f"module-{size}-change")] = {"services": changed(size), "purge": "real_servers", **common}
+        # As its action sends them.
+        for case, services in (("load", table(size)), ("change", changed(size))):
+            told = {"services": _packed.pack(services), "purge": "real_servers", **common}
+            calls[str(folder / f"module-{size}-{case}")] = told
         calls[str(folder / f"module-{size}-purge")] = {
             "services": [],
             "purge": "services",

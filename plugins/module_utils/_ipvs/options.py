@@ -271,14 +271,12 @@ def _tunnel(forwarding: int, values: t.Mapping[str, t.Any]) -> tuple[int, int, i
 def _with_defaults(entry: t.Any, defaults: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if not isinstance(entry, dict):
         raise _EntryError("must be a mapping")
-    if not entry.keys() <= defaults.keys():
+    # None stands for an option that was not given.
+    given = {option: value for option, value in entry.items() if value is not None} if None in entry.values() else entry
+    values = {**defaults, **given}
+    if len(values) > len(defaults):
         unknown = min(str(option) for option in entry if option not in defaults)
         raise _EntryError(f"unknown option {unknown}: possible are {', '.join(defaults)}")
-    values = dict(defaults)
-    for option, value in entry.items():
-        # None stands for an option that was not given.
-        if value is not None:
-            values[option] = value
     return values
 
 

@@ -18,11 +18,11 @@ SAY = {"name": "Say who is there", "ansible.builtin.debug": {"msg": "{{ role_nam
 BROKEN = {"name": "Break", "ansible.builtin.command": "false", "when": "broken is defined and broken == role_name"}
 REFUSED = {"name": "Say what failed", "ansible.builtin.fail": {"msg": "no room on {{ inventory_hostname }}"}}
 VERIFY = {
-    "hosts": "director:vms",
+    "hosts": "{{ __verify_judge | default('') or 'director:vms' }}",
     "gather_facts": False,
     "tasks": [
-        {"ansible.builtin.debug": {"msg": "judged {{ verify_vms }}"}},
-        {"ansible.builtin.debug": {"msg": "untouched: {{ __verify_untouched }}"}, "run_once": True},
+        {"ansible.builtin.debug": {"msg": "judged {{ verify_vms }}, forwarded by {{ verify_directors }}"}},
+        {"ansible.builtin.debug": {"msg": "looks {{ not __verify_before }} from {{ ansible_play_hosts }}"}},
         {"ansible.builtin.set_fact": {"__verify_rows": "{{ rows | default([]) }}"}, "run_once": True},
         {"ansible.builtin.fail": {"msg": "too early"}, "when": "verify_require"},
     ],
@@ -32,9 +32,11 @@ REQUIRE = {"ansible.builtin.assert": {"that": "__verify_rows == []", "fail_msg":
 FACT = "ansible.builtin.set_fact"
 # A VM on which a run has nothing to do, as preflight sees it.
 SETTLED = {
+    "verified": {"checks": {}},
     "resolver": {"operations": [], "missing_packages": [], "joined": True},
     "sidecar": {"operations": [], "joined": True, "former": False, "package": {"fetch": False, "install": False}},
 }
+FORWARDING: Json = {"look": {"director": {"operations": [], "refusals": []}}}
 NEXT = "Next, when that is mended: ansible-playbook mesh.expansion.site"
 
 
@@ -58,7 +60,7 @@ def collections(root: Path, tmp_path: Path) -> Path:
     for name in ("site", "preflight"):
         shutil.copy(root / f"playbooks/{name}.yml", place / "playbooks")
     (place / "plugins/filter").mkdir(parents=True)
-    for name in ("mesh_hosts", "mesh_role_problems", "preflight_unsettled", "preflight_untouched"):
+    for name in ("mesh_hosts", "mesh_role_problems", "preflight_unsettled", "preflight_verified"):
         shutil.copy(root / f"plugins/filter/{name}.py", place / "plugins/filter")
     for name in ("module_utils", "plugin_utils"):
         (place / "plugins" / name).symlink_to(root / "plugins" / name)
@@ -216,16 +218,19 @@ def test_vms_where_nothing_is_to_be_done_are_not_touched(collections: Path) -> N
     assert "verify on ['web1', 'web3']" in done.stdout
     assert "istio_sidecar on ['web2', 'web3', 'web4']" in done.stdout
     assert "judged ['web1', 'web2', 'web3', 'web4']" in done.stdout
-    assert "untouched: False" in done.stdout
+    assert "looks True from ['lvs1', 'web1', 'web2', 'web3', 'web4']" in done.stdout
 
 
 def test_where_no_vm_needs_anything_no_role_runs_on_one(collections: Path) -> None:
-    done = run(collections, {"web1": {"look": SETTLED}, "web2": {"look": SETTLED}})
+    """What preflight saw is judged on one host; a director that it has not looked at, its role has."""
+    done = run(collections, {"web1": {"look": SETTLED}, "web2": {"look": SETTLED}}, directors={"lvs1": FORWARDING})
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "dnsmasq on" not in done.stdout
-    assert "istio_sidecar on" not in done.stdout
-    for said in ("seen True", "registration on ['web1', 'web2']", "judged ['web1', 'web2']", "untouched: True"):
+    for role in ("dnsmasq", "istio_sidecar", "director"):
+        assert f"{role} on" not in done.stdout
+    judged = "judged ['web1', 'web2'], forwarded by ['lvs1']"
+    for said in ("real_server on ['node1']", "seen True", "registration on ['web1', 'web2']", judged):
         assert said in done.stdout
+    assert "looks False from ['lvs1']" in done.stdout
 
 
 def test_without_a_preflight_every_vm_is_looked_at(collections: Path) -> None:

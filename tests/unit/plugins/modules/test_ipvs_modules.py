@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.mesh.expansion.plugins.module_utils import _ipvs_module
+from ansible_collections.mesh.expansion.plugins.module_utils import _ipvs_module, _packed
 from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.client import Client
 from ansible_collections.mesh.expansion.plugins.module_utils._netlink.channel import Channel
 from ansible_collections.mesh.expansion.plugins.modules import ipvs_info, ipvs_service, ipvs_table
@@ -213,6 +213,13 @@ def test_service_absent(lab: Lab) -> None:
     assert done["operations"] == ["-D -t 192.168.0.62:53"]
     assert done["diff"] == {"before": text(*TCP_LINES), "after": ""}
     assert done["service"] is None
+
+
+def test_a_packed_table_is_the_same_table(lab: Lab) -> None:
+    wrong = {**UDP, "scheduler": "foo"}
+    for services in ((TCP, UDP), (TCP, wrong)):
+        packed = _packed.unpack_result(lab.table(*_packed.pack(list(services)), check=True))
+        assert packed == lab.table(*services, check=True)
 
 
 def test_table_and_its_purge(lab: Lab) -> None:

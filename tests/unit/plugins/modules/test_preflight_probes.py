@@ -17,6 +17,7 @@ from ansible_collections.mesh.expansion.plugins.module_utils._host.deb import (
     control_fields,
 )
 from ansible_collections.mesh.expansion.plugins.module_utils._host.errors import HostError
+from ansible_collections.mesh.expansion.plugins.module_utils._ipvs.errors import IpvsError
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.errors import KubeForbidden
 from ansible_collections.mesh.expansion.plugins.module_utils._kube.resources import SECRETS
 from ansible_collections.mesh.expansion.plugins.module_utils._mesh.director import standing
@@ -162,17 +163,36 @@ def test_a_vm_is_looked_at_for_its_roles(monkeypatch):
     monkeypatch.setattr(preflight_look.system.os, "geteuid", lambda: 0)
     monkeypatch.setattr(preflight_look, "installed", str)
     monkeypatch.setattr(preflight_look.deb_source, "inspect", lambda source, _timeout: read.append(source) or {})
-    monkeypatch.setattr(preflight_look.vm_roles, "resolver", lambda told: {"told": told})
+    monkeypatch.setattr(preflight_look.as_roles, "resolver", lambda told: {"told": told})
     url = "https://downloads.example.com/istio-sidecar.deb"
     for package, source in [({"fetch": False, "file": "/var/cache/x.deb"}, "/var/cache/x.deb"), ({"fetch": True}, url)]:
-        monkeypatch.setattr(preflight_look.vm_roles, "sidecar", lambda _told, found=package: {"package": found})
+        monkeypatch.setattr(preflight_look.as_roles, "sidecar", lambda _told, found=package: {"package": found})
         seen = preflight_look.look(["vm"], "", url, False, roles={"resolver": {"vip": VIP}, "sidecar": {"vip": VIP}})
         assert (seen["resolver"], seen["sidecar"]) == ({"told": {"vip": VIP}}, {"package": package})
         assert (seen["package"]["source"], read[-1]) == (url, source)
-    monkeypatch.setattr(preflight_look.vm_roles, "sidecar", broken)
+    monkeypatch.setattr(preflight_look.as_roles, "sidecar", broken)
     seen = preflight_look.look(["vm"], "", url, False, roles={"sidecar": {"vip": VIP}})
     assert (set(seen) & {"resolver", "sidecar"}, read[-1]) == (set(), url)
     assert "sidecar" not in preflight_look.look(["vm"], "", "", False)
+
+
+@pytest.mark.parametrize(("kind", "role"), [("director", "director"), ("node", "real_server")])
+def test_what_forwards_is_looked_at_for_its_role(monkeypatch, kind, role):
+    monkeypatch.setattr(preflight_look.system, "facts", dict)
+    monkeypatch.setattr(preflight_look.system.os, "geteuid", lambda: 0)
+    for name in ("ip_vs", "arp_settings", "external_ips"):
+        monkeypatch.setattr(preflight_look.system, name, dict)
+    monkeypatch.setattr(standing, "look", dict)
+    monkeypatch.setattr(preflight_look, "probe", lambda _vip: {})
+    monkeypatch.setattr(preflight_look.as_roles, role, lambda told: {"told": told})
+    assert preflight_look.look([kind], VIP, "", False, roles={role: {"vip": VIP}})[role] == {"told": {"vip": VIP}}
+    assert role not in preflight_look.look([kind], VIP, "", False)
+
+    def broken(_told):
+        raise IpvsError("no answer")
+
+    monkeypatch.setattr(preflight_look.as_roles, role, broken)
+    assert role not in preflight_look.look([kind], VIP, "", False, roles={role: {"vip": VIP}})
 
 
 METRICS = """\

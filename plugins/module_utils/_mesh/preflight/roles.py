@@ -1,12 +1,13 @@
 # Copyright (c) 2026, mesh.expansion contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM's roles see when they begin. Private to the collection."""
+"""What the roles see of a host when they begin. Private to the collection."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ... import _options
 from ..dns import settings as dns
 from ..dns import work
 from ..generations.model import DNSMASQ
@@ -24,6 +25,22 @@ def resolver(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def sidecar(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """As the module istio_sidecar_look returns it."""
     return report.report(of_module("sidecar", report.look_spec(), options))
+
+
+def director(options: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """As the module director_look returns it; None where it would refuse its options."""
+    # Here and below, since a VM loads none of it.
+    from ..director import work as of_director
+
+    taken = of_module("director", of_director.spec(), options, required_if=of_director.REQUIRED_IF)
+    return None if _options.wrong(taken, of_director.KINDS) else of_director.look_at(taken)
+
+
+def real_server(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """As the module real_server_look returns it."""
+    from ..real_server import work as of_node
+
+    return of_node.look_at(of_module("real_server", of_node.spec(), options))
 
 
 def verified(told: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
