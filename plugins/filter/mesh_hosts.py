@@ -56,6 +56,7 @@ import difflib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.mesh.expansion.plugins.plugin_utils import _warm
 
 NO_INVENTORY = ("localhost",)
 
@@ -63,6 +64,7 @@ NO_INVENTORY = ("localhost",)
 def mesh_hosts(groups: t.Mapping[str, t.Sequence[str]], names: t.Sequence[str], optional: t.Sequence[str] = ()) -> str:
     if all(host in NO_INVENTORY for host in groups.get("all") or []):
         return ":".join(names)
+    _warm.load()
     problems = [_problem(name, groups) for name in names if not groups.get(name)]
     if problems:
         raise AnsibleFilterError(" ".join(problems))

@@ -13,9 +13,9 @@ import functools
 import typing as t
 from pathlib import Path
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 from jinja2.exceptions import UndefinedError
 from jinja2.runtime import Undefined
 
@@ -31,7 +31,7 @@ def options() -> dict[str, Options]:
     """Of each role the variables that any of its entry points takes, none of them required, without defaults."""
     found: dict[str, Options] = {}
     for path in sorted(ROLES.glob("*/meta/argument_specs.yml")):
-        entry_points = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values()
+        entry_points = yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values()
         found[path.parents[1].name] = {
             name: {key: value for key, value in option.items() if key not in ("required", "default")}
             for entry_point in entry_points

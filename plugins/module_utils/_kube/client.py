@@ -64,9 +64,9 @@ class KubeClient:
     def __init__(self, api_client: t.Any) -> None:
         # For what needs more than plain requests.
         self.api = api_client
-        self._configuration = api_client.configuration
+        self.configuration = api_client.configuration
         self._pool = api_client.rest_client.pool_manager
-        self.host: str = self._configuration.host
+        self.host: str = self.configuration.host
         self.warnings: t.List[str] = []
         self.requests = 0
         self.sleep: t.Callable[[float], None] = time.sleep
@@ -240,6 +240,11 @@ class KubeClient:
         except KubeError:
             return False
 
+    def auth_headers(self) -> t.Dict[str, str]:
+        """By which the server knows who asks, as far as no certificate says it."""
+        settings = self.configuration.auth_settings().values()
+        return {one["key"]: one["value"] for one in settings if one.get("in") == "header" and one.get("value")}
+
     def _send(
         self,
         method: str,
@@ -250,10 +255,7 @@ class KubeClient:
         query: t.Dict[str, str] | None = None,
         content_type: str = _JSON,
     ) -> Object:
-        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
-        for setting in self._configuration.auth_settings().values():
-            if setting.get("in") == "header" and setting.get("value"):
-                headers[setting["key"]] = setting["value"]
+        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER, **self.auth_headers()}
         data = None
         if body is not None:
             headers["Content-Type"] = content_type

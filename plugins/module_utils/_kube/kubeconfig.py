@@ -18,6 +18,7 @@ from .errors import KubeConfigError
 try:
     import kubernetes
     import yaml
+    from ansible.module_utils.common.yaml import yaml_load
 except ImportError:
     # The client says so before anything of this is reached. kubernetes needs yaml too.
     pass
@@ -126,7 +127,7 @@ def _check(path: str, context: str | None) -> None:
 def _document(path: str) -> t.Any:
     try:
         with open(path, encoding="utf-8") as stream:
-            return yaml.safe_load(stream)
+            return yaml_load(stream)
     except OSError as exc:
         raise KubeConfigError(f"it cannot be read: {exc.strerror}") from exc
     except (yaml.YAMLError, UnicodeDecodeError) as exc:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import typing as t
+from urllib.parse import quote
 
 from .client import KubeClient
 from .errors import KubeError
 
 try:
-    import kubernetes
-    import kubernetes.stream
     import websocket
+    from kubernetes.stream import ws_client
 except ImportError:
     # The client says so before anything of this is reached.
     pass
@@ -27,23 +27,16 @@ class Done(t.NamedTuple):
 
 
 def run(client: KubeClient, namespace: str, pod: str, container: str, argv: t.Sequence[str], seconds: float) -> Done:
-    """Run it to its end, or a KubeError that says why it could not be run."""
+    """Run it to its end, or a KubeError that says why it could not be run. May be called in threads: the library's own
+    call changes the client for its time, and loads all models of the API, which takes a second."""
     attempt = f"run {argv[0]} in pod {namespace}/{pod}"
-    options = {"container": container} if container else {}
-    core = kubernetes.client.CoreV1Api(client.api)
+    asked = [("stdout", "true"), ("stderr", "true"), *(("command", word) for word in argv)]
+    if container:
+        asked.append(("container", container))
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/exec"
+    url = ws_client.get_websocket_url(client.host.rstrip("/") + path, asked)
     try:
-        stream = kubernetes.stream.stream(
-            core.connect_get_namespaced_pod_exec,
-            pod,
-            namespace,
-            command=list(argv),
-            stdin=False,
-            stdout=True,
-            stderr=True,
-            tty=False,
-            _preload_content=False,
-            **options,
-        )
+        stream = ws_client.WSClient(client.configuration, url, client.auth_headers(), True)
         try:
             stream.run_forever(timeout=seconds)
             stdout, stderr = stream.read_stdout(timeout=0), stream.read_stderr(timeout=0)
@@ -52,15 +45,13 @@ def run(client: KubeClient, namespace: str, pod: str, container: str, argv: t.Se
             rc = stream.returncode
         finally:
             stream.close()
-    except kubernetes.client.exceptions.ApiException as exc:
-        raise KubeError(f"Cannot {attempt}: {_reason(exc)}") from exc
     except (websocket.WebSocketException, OSError) as exc:
-        raise KubeError(f"Cannot {attempt}: {exc}") from exc
+        raise KubeError(f"Cannot {attempt}: {_reason(exc)}") from exc
     return Done(int(rc), stdout, stderr)
 
 
-def _reason(exc: t.Any) -> str:
+def _reason(exc: Exception) -> str:
     """The API server's own words. The client hands on the whole answer to its handshake, with headers."""
-    text = " ".join(str(exc.reason or exc.body or exc).split())
+    text = " ".join(str(exc).split())
     said = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
     return said.group(1).replace('\\"', '"') if said else text.partition(" -+-+- ")[0][:300]

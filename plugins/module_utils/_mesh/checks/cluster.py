@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ..._kube.client import KubeClient
 from ..._kube.errors import KubeError, KubeUnreachable
@@ -41,8 +42,11 @@ def look(
     deadline = clock() + options["timeout"]
     context = Context(client, generation, options, batch, run_in_pod, deadline, clock, sleep)
     wanted = dict.fromkeys(text.check for text in generation.rows if text.scope == CLUSTER)
-    said = [item for name in wanted for item in _CHECKS[name](context)]
-    return {"checks": [item.as_dict() for item in said], "names": _names(client, options)}
+    # Most of the time goes by waiting for pods.
+    with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+        names = pool.submit(_names, client, options)
+        said = [item for found in pool.map(lambda name: list(_CHECKS[name](context)), wanted) for item in found]
+        return {"checks": [item.as_dict() for item in said], "names": names.result()}
 
 
 def _exposure(context: Context) -> t.Iterator[Said]:
