@@ -233,6 +233,15 @@ def test_where_no_vm_needs_anything_no_role_runs_on_one(collections: Path) -> No
     assert "looks False from ['lvs1']" in done.stdout
 
 
+def test_a_row_that_fails_where_all_is_known_fails_the_run(collections: Path) -> None:
+    vms: Json = {"web1": {"look": SETTLED}, "web2": {"look": SETTLED}}
+    for limit in ("all", "web2"):
+        done = run(collections, vms, "-e", '{"rows": ["R19"]}', "-l", limit, directors={"lvs1": FORWARDING})
+        assert done.returncode != 0
+        assert "looks False from" in done.stdout
+        assert "a row fails" in done.stdout.partition("PLAY [Judge the verification]")[2]
+
+
 def test_without_a_preflight_every_vm_is_looked_at(collections: Path) -> None:
     done = run(collections, {"web1": {"look": SETTLED}}, "--tags", "vm")
     assert done.returncode == 0, done.stdout[-3000:]
