@@ -145,6 +145,9 @@ class PodWorker:
                 if "postStart" in container.spec.get("lifecycle", {}):
                     await container.launched.wait()
             await asyncio.gather(*running)
+            if self._leave.is_set():
+                # They were told to end, and whoever told them stops the sidecars too: a hook runs once.
+                return
             await self._stop_sidecars(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
         except Exception:
             log.exception("%s/%s: the pod's life ended early", self.namespace, self.name)
