@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the IPVS modules share: options, the run, the report. Private to the collection.
 
-Of the module only `params`, `check_mode`, `warn`, `log`, `fail_json` and `exit_json` are used.
+Of the module only `params`, `check_mode`, `_diff`, `warn`, `log`, `fail_json` and `exit_json` are used.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def run(
     except IpvsError as exc:
         module.fail_json(msg=str(exc), operations=[])
     else:
-        module.exit_json(**_result(outcome), **report(outcome), **_invocation(module))
+        module.exit_json(**_result(outcome), **_diff(module, outcome), **report(outcome), **_invocation(module))
 
 
 def _apply(
@@ -160,13 +160,19 @@ def _predict(
 
 
 def _result(outcome: Outcome) -> dict[str, t.Any]:
-    keys = touched(outcome.operations)
     return {
         "changed": bool(outcome.operations),
         "operations": [str(operation) for operation in outcome.operations],
-        "diff": {"before": _text(outcome.before, keys), "after": _text(outcome.after, keys)},
         "drained": [one.as_dict() for one in outcome.drained],
     }
+
+
+def _diff(module: t.Any, outcome: Outcome) -> dict[str, t.Any]:
+    """Where somebody wants to see it: of a large table it is half of all that there is to write."""
+    if not module._diff:
+        return {}
+    keys = touched(outcome.operations)
+    return {"diff": {"before": _text(outcome.before, keys), "after": _text(outcome.after, keys)}}
 
 
 def _invocation(module: t.Any) -> dict[str, t.Any]:

@@ -49,6 +49,7 @@ class FakeModule:
     def __init__(self, params: dict[str, Any], check_mode: bool) -> None:
         self.params = params
         self.check_mode = check_mode
+        self._diff = True
         self.warnings: list[str] = []
         self.logged: list[str] = []
         self.warn = self.warnings.append
