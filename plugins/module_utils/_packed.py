@@ -4,13 +4,16 @@
 """A large table on its way between the control node and a module, as one text. Private to the collection.
 
 On its way Ansible looks at each value of options and results several times: copies, tags, and searches it for secrets.
-For ten thousand real servers that takes longer than all that a module does with them.
+For ten thousand real servers that takes longer than all that a module does with them. The text is compressed, since it
+is copied, and written as JSON within JSON, a dozen times.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import typing as t
+import zlib
 
 _PACKED = "packed"
 # What Ansible itself wants to see of a result.
@@ -22,7 +25,7 @@ def pack(entries: t.Any) -> t.Any:
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         return entries
     try:
-        return [{_PACKED: json.dumps(entries)}]
+        return [{_PACKED: _text(entries)}]
     except (TypeError, ValueError):
         return entries
 
@@ -31,15 +34,18 @@ def unpack(entries: t.Sequence[t.Any]) -> list[t.Any] | None:
     """What was packed; None where nothing was."""
     if len(entries) != 1 or not isinstance(entries[0], dict) or list(entries[0]) != [_PACKED]:
         return None
-    found: list[t.Any] = json.loads(entries[0][_PACKED])
-    return found
+    try:
+        return list(_value(entries[0][_PACKED]))
+    except (TypeError, ValueError, zlib.error):
+        # An option that somebody calls so; the module complains about it.
+        return None
 
 
 def unpack_result(result: dict[str, t.Any]) -> dict[str, t.Any]:
     """A module's result, as it would have been without all this."""
     plain = dict(result)
     packed = plain.pop(_PACKED, None)
-    return result if packed is None else {**plain, **json.loads(packed)}
+    return result if packed is None else {**plain, **_value(packed)}
 
 
 class Unpacked:
@@ -61,4 +67,12 @@ class Unpacked:
 
 def _pack_result(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     plain = {name: value for name, value in result.items() if name in _PLAIN}
-    return {**plain, _PACKED: json.dumps({name: value for name, value in result.items() if name not in _PLAIN})}
+    return {**plain, _PACKED: _text({name: value for name, value in result.items() if name not in _PLAIN})}
+
+
+def _text(value: t.Any) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(value).encode(), 1)).decode()
+
+
+def _value(text: str) -> t.Any:
+    return json.loads(zlib.decompress(base64.b64decode(text)))

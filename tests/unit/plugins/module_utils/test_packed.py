@@ -26,7 +26,9 @@ def test_anything_else_is_for_the_module(given: Any) -> None:
     assert _packed.pack(given) is given
 
 
-@pytest.mark.parametrize("given", [[], TABLE, [{"packed": "[]", "tcp_service": "x"}], ["packed"]])
+@pytest.mark.parametrize(
+    "given", [[], TABLE, [{"packed": "[]", "tcp_service": "x"}], ["packed"], [{"packed": "[]"}], [{"packed": 1}]]
+)
 def test_nothing_was_packed(given: list[Any]) -> None:
     assert _packed.unpack(given) is None
 
