@@ -62,8 +62,7 @@ class KubeClient:
     """One connection. ``warnings`` collects what the API server says in Warning headers, each text once."""
 
     def __init__(self, api_client: t.Any) -> None:
-        # For what needs more than plain requests.
-        self.api = api_client
+        # For what needs more than plain requests, too.
         self.configuration = api_client.configuration
         self._pool = api_client.rest_client.pool_manager
         self.host: str = self.configuration.host
