@@ -23,10 +23,13 @@ def options(context: t.Any, host: str, verify: bool) -> dict[str, dict[str, t.An
     """The options by role, without those that the variables do not give."""
     found = {}
     groups = context.resolve_or_missing("groups")
-    kinds = [made for group, made in _OF_GROUP.items() if host in (groups.get(group) or [])]
-    for name, made in (one for kind in kinds for one in kind.items()):
-        if name == "verify" and not verify:
-            continue
+    kinds: dict[str, _Maker] = {}
+    for group, makers in _OF_GROUP.items():
+        if host in (groups.get(group) or []):
+            kinds.update(makers)
+    if not verify:
+        kinds.pop("verify", None)
+    for name, made in kinds.items():
         try:
             found[name] = made(lambda variable: _plain(context.resolve(variable)))
         except _NOT_THERE:
@@ -83,8 +86,9 @@ def _verify(read: t.Callable[[str], t.Any]) -> dict[str, t.Any]:
     }
 
 
+_Maker = t.Callable[[t.Callable[[str], t.Any]], t.Dict[str, t.Any]]
 # What makes the options of each module, by the group of the hosts that it is for.
-_OF_GROUP: dict[str, dict[str, t.Callable[[t.Callable[[str], t.Any]], dict[str, t.Any]]]] = {
+_OF_GROUP: dict[str, dict[str, _Maker]] = {
     "director": {"director": _director},
     "k8s_nodes": {"real_server": _real_server},
     "vms": {"resolver": _resolver, "sidecar": _sidecar, "verify": _verify},
